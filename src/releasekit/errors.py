@@ -1,0 +1,65 @@
+"""What can go wrong: one code per kind of error, one exception that carries it.
+
+A code is stable and can be looked up with ``releasekit explain CODE``; a message says what happened and
+where; a hint says what to do next.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class E(StrEnum):
+    """The error codes."""
+
+    BUILD_FAILED = "RK-BUILD-FAILED"
+    BUILD_INCOMPLETE = "RK-BUILD-INCOMPLETE"
+    DEMO_DIRECTORY = "RK-DEMO-DIRECTORY"
+    DEMO_FAILED = "RK-DEMO-FAILED"
+    DIAGRAM_FORMAT = "RK-DIAGRAM-FORMAT"
+    FILE_FAILED = "RK-FILE-FAILED"
+    GIT_FAILED = "RK-GIT-FAILED"
+    GRAPHVIZ_MISSING = "RK-GRAPHVIZ-MISSING"
+    INDEX_CONFLICT = "RK-INDEX-CONFLICT"
+    INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
+    INDEX_UNREADABLE = "RK-INDEX-UNREADABLE"
+    PUBLISH_FAILED = "RK-PUBLISH-FAILED"
+    PUBLISHED_MISSING = "RK-PUBLISHED-MISSING"
+    STATE_CLOSED = "RK-STATE-CLOSED"
+    STATE_CORRUPTED = "RK-STATE-CORRUPTED"
+    STATE_EXISTS = "RK-STATE-EXISTS"
+    STATE_ILLEGAL_TRANSITION = "RK-STATE-ILLEGAL-TRANSITION"
+    STATE_INVALID_VALUE = "RK-STATE-INVALID-VALUE"
+    STATE_LOCKED = "RK-STATE-LOCKED"
+    STATE_NOT_DURABLE = "RK-STATE-NOT-DURABLE"
+    STATE_NOT_FOUND = "RK-STATE-NOT-FOUND"
+    STATE_PACKAGE_EXISTS = "RK-STATE-PACKAGE-EXISTS"
+    STATE_PLAN_MISMATCH = "RK-STATE-PLAN-MISMATCH"
+    STATE_SHA_MISMATCH = "RK-STATE-SHA-MISMATCH"
+    STATE_TRACKED = "RK-STATE-TRACKED"
+    STATE_UNKNOWN_PACKAGE = "RK-STATE-UNKNOWN-PACKAGE"
+    UV_MISSING = "RK-UV-MISSING"
+    VERIFY_TIMEOUT = "RK-VERIFY-TIMEOUT"
+    WORKSPACE_CYCLE = "RK-WORKSPACE-CYCLE"
+    WORKSPACE_INVALID = "RK-WORKSPACE-INVALID"
+    WORKSPACE_NOT_FOUND = "RK-WORKSPACE-NOT-FOUND"
+
+
+class ReleaseKitError(Exception):
+    """An error that releasekit foresaw.
+
+    Args:
+        code: What kind of error it is.
+        message: What happened, and where.
+        hint: What to do next; empty when the message says it all.
+    """
+
+    def __init__(self, code: E, message: str, hint: str = "") -> None:
+        Exception.__init__(self, code, message, hint)  # not super(): subclasses have a second base
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        hint = f"\n  hint: {self.hint}" if self.hint else ""
+        return f"{self.message} [{self.code}]{hint}"

@@ -1,0 +1,95 @@
+"""Logs: structlog on stderr, one event per fact, and no secret in any of them.
+
+A library does not configure its user's logging: `get_logger` only names a logger, and the command line calls
+`configure`. structlog is imported when something is logged, since it takes longer to import than most
+commands take to run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+    from structlog.typing import FilteringBoundLogger
+
+REDACTED: Final = "[redacted]"
+_SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|CREDENTIAL", re.IGNORECASE)
+_USER_INFO: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_SHORTEST_SECRET: Final = 6  # characters; a shorter value would blank out ordinary words
+
+
+def get_logger(name: str = "releasekit") -> FilteringBoundLogger:
+    """Name a logger.
+
+    Args:
+        name: Usually the module's ``__name__``; every event carries it as ``logger``.
+
+    Returns:
+        A structlog logger; how it prints is the application's choice.
+    """
+    import structlog  # noqa: PLC0415  # slow
+
+    logger: FilteringBoundLogger = structlog.get_logger(logger=name)
+    return logger
+
+
+def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Blank out what must not be shown or stored.
+
+    Args:
+        text: Any text, for instance what a child process printed.
+        environ: The values of its variables named like a token, password, secret, key or credential are
+            secrets, if they have at least six characters.
+
+    Returns:
+        The text without these values and without the user part of any URL.
+    """
+    secrets = {v for k, v in environ.items() if len(v) >= _SHORTEST_SECRET and _SECRET_NAME.search(k)}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, REDACTED)
+    return _USER_INFO.sub(REDACTED, text)
+
+
+def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = redact(value)
+    return event
+
+
+def configure(*, level: str = "info", json: bool = False) -> None:
+    """Set structlog up for the command line: on stderr, redacted.
+
+    Args:
+        level: The least level that is printed: debug, info, warning or error.
+        json: One JSON object a line, for machines; otherwise ``event key=value``.
+    """
+    import structlog  # noqa: PLC0415  # slow
+
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _drop_logger_name,
+            _redact_event,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _drop_logger_name(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.pop("logger", None)
+    return event

@@ -1,0 +1,1 @@
+"""The memory: bytes and records on disk. It knows nothing of packages."""

@@ -1,0 +1,136 @@
+"""Put a file in place durably: whole or not at all, and still there after a power cut.
+
+The order is what makes it so: write everything to a temporary file in the same directory, flush it, give it
+its name, flush the directory. An error before the name is given leaves the old file and no litter. An error
+after it leaves an unknown outcome: the name may or may not survive a power cut, and no retry of fsync can tell
+(a second fsync may report success for pages that the kernel has dropped).
+
+Temporary files match ``.releasekit-*.tmp``; a killed process leaves at most one, which `remove_leftovers`
+takes away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NEW_FILE_MODE: Final = 0o600
+_CHUNK: Final = 1 << 20  # bytes
+
+
+class UnknownOutcomeError(OSError):
+    """The file has its new name, but its directory could not be flushed: it may be gone after a power cut."""
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replace or create a file.
+
+    Args:
+        path: The file. If it is a symbolic link, the file that it points to is replaced and the link stays.
+        data: Its new content. An existing file keeps its mode, a new one gets 0600.
+
+    Raises:
+        UnknownOutcomeError: The directory could not be flushed after the rename.
+        OSError: Anything before that; the old file is untouched.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        mode = NEW_FILE_MODE
+    with _temporary(target, mode) as (temporary, fd):
+        write_all(fd, data)
+        flush(fd)
+        temporary.replace(target)
+    _flush_name(target)
+
+
+def copy_new(source: Path, target: Path) -> None:
+    """Copy a file to a name that must not exist yet.
+
+    Args:
+        source: The file to copy.
+        target: Its new name, mode 0644: others are meant to read it. It appears whole, at once.
+
+    Raises:
+        FileExistsError: The name exists; it is untouched.
+        UnknownOutcomeError: The directory could not be flushed after the name was given.
+        OSError: Anything before that, also a file system without hard links.
+    """
+    with _temporary(target, 0o644) as (temporary, fd):
+        with source.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                write_all(fd, chunk)
+        flush(fd)
+        os.link(temporary, target)
+    _flush_name(target)
+
+
+def write_all(fd: int, data: bytes, write: Callable[[int, memoryview], int] = os.write) -> None:
+    """Write until all is written: on a nearly full disk one call writes a part and reports no error."""
+    rest = memoryview(data)
+    while rest:
+        written = write(fd, rest)
+        if not written:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rest = rest[written:]
+
+
+def flush(fd: int) -> None:
+    """Return when the device has what was written to an open file or directory.
+
+    On macOS fsync stops at the drive's cache; F_FULLFSYNC goes on (see fsync(2) there).
+    """
+    if sys.platform == "darwin":  # pragma: no cover  # not on the machines that measure coverage
+        import fcntl  # noqa: PLC0415
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(fd)
+
+
+def flush_directory(directory: Path) -> None:
+    """Return when the names in a directory are on the device."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flush(fd)
+    finally:
+        os.close(fd)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files that killed writers of this file left. Only for who alone may write it."""
+    target = Path(os.path.realpath(path))
+    for leftover in target.parent.glob(f".releasekit-{target.name.removeprefix('.releasekit-')}.*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _temporary(target: Path, mode: int) -> Iterator[tuple[Path, int]]:
+    """Open a new file beside the target; its name is gone at the end, unless it was renamed."""
+    name = f".releasekit-{target.name.removeprefix('.releasekit-')}.{secrets.token_hex(8)}.tmp"
+    temporary = target.with_name(name)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, NEW_FILE_MODE)
+    try:
+        os.fchmod(fd, mode)
+        yield temporary, fd
+    finally:
+        os.close(fd)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _flush_name(target: Path) -> None:
+    try:
+        flush_directory(target.parent)
+    except OSError as error:
+        raise UnknownOutcomeError(error.errno, f"{error.strerror}, after the rename", str(target)) from error

@@ -1,0 +1,10 @@
+"""The aggregate: one `PackageState` a package, and the `RunState` that holds them.
+
+`package` is a machine's model, `snapshot` the state file's format, `run` the aggregate with its queries.
+"""
+
+from releasekit.lifecycle import PackageStatus
+from releasekit.state.package import PackageState, Transition
+from releasekit.state.run import STATE_FILENAME, RunState
+
+__all__ = ["STATE_FILENAME", "PackageState", "PackageStatus", "RunState", "Transition"]

@@ -1,0 +1,342 @@
+"""The aggregate: every package of one run, and the questions an orchestrator asks of them.
+
+A `RunState` lives in memory. `RunStore` keeps it on disk while a run is open; `save` and `load` are for who
+needs the file only. Everything that can be derived, such as who is blocked by whom, is derived.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus, Trigger, rule_for, trigger_towards
+from releasekit.persistence import atomic
+from releasekit.state import snapshot
+from releasekit.state.package import LOCK, PackageState, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STATE_FILENAME: Final = ".releasekit-state.json"
+
+
+class UnknownPackageError(ReleaseKitError, KeyError):
+    """A package that was never declared.
+
+    Attributes:
+        package: Its name.
+    """
+
+    def __init__(self, package: str, hint: str = "") -> None:
+        super().__init__(E.STATE_UNKNOWN_PACKAGE, f"there is no package {package!r} in this run", hint)
+        self.args = (package, hint)
+        self.package = package
+
+
+class RunState:
+    """Every package of one run.
+
+    Args:
+        git_sha: The commit that is released.
+        packages: Name → package, to begin with.
+        created_at: When the run began, ISO 8601; empty means now, in UTC.
+        run_id: What tells this run from all others; empty means a new one.
+        index: What the run publishes to, as the user named it.
+
+    Raises:
+        ReleaseKitError: A key is not its package's name (`E.STATE_INVALID_VALUE`).
+    """
+
+    def __init__(
+        self,
+        git_sha: str,
+        packages: Mapping[str, PackageState] = MappingProxyType({}),
+        created_at: str = "",
+        *,
+        run_id: str = "",
+        index: str = "",
+    ) -> None:
+        self.git_sha = git_sha
+        self.created_at = created_at or datetime.now(UTC).isoformat(timespec="seconds")
+        self.run_id = run_id or uuid4().hex
+        self.index = index
+        self._packages: dict[str, PackageState] = {}
+        self._listeners: list[Callable[[Transition], None]] = []
+        for name, package in packages.items():
+            if name != package.name:
+                message = f"the package {package.name!r} stands under the key {name!r}"
+                raise ReleaseKitError(E.STATE_INVALID_VALUE, message)
+            self._adopt(package)
+
+    @property
+    def packages(self) -> Mapping[str, PackageState]:
+        """Name → package, read only, in the order of declaration."""
+        return MappingProxyType(self._packages)
+
+    def init_package(
+        self,
+        name: str,
+        *,
+        version: str = "",
+        level: int = 0,
+        status: PackageStatus = PackageStatus.PENDING,
+        requires: Iterable[str] = (),
+        reason: str = "",
+    ) -> PackageState:
+        """Declare a package.
+
+        Args:
+            name: Its name; it must be new.
+            version: The version that is to be published.
+            level: How many packages deep its longest chain of requirements is, from 0.
+            status: `PENDING`, or `SKIPPED` for one that is not to be released.
+            requires: The names of the packages that must be published before it; they may be declared later.
+            reason: Why it is skipped.
+
+        Raises:
+            ReleaseKitError: The name exists (`E.STATE_PACKAGE_EXISTS`), or a value that no run could have
+                (`E.STATE_INVALID_VALUE`).
+        """
+        if status not in {PackageStatus.PENDING, PackageStatus.SKIPPED}:
+            message = f"status of a new package is pending or skipped, not {status}"
+            raise ReleaseKitError(E.STATE_INVALID_VALUE, message, "fire its triggers to move it")
+        package = PackageState(name, version=version, level=level, requires=requires)
+        with LOCK:
+            if name in self._packages:
+                message = f"there is already a package {name!r} in this run"
+                raise ReleaseKitError(E.STATE_PACKAGE_EXISTS, message, "declare each package once")
+            if status == PackageStatus.SKIPPED:
+                package.skip(reason)
+            self._adopt(package)
+        return package
+
+    def set_status(self, name: str, status: PackageStatus, *, error: str = "") -> None:
+        """Fire the one trigger that leads to a status.
+
+        Args:
+            name: The package; one that is not declared is declared as pending first.
+            status: Where it should go.
+            error: What `fail` stores as the error, or `skip` as the reason.
+
+        Raises:
+            IllegalTransitionError: No trigger leads there; nothing was changed.
+        """
+        with LOCK:
+            package = self._packages.get(name) or PackageState(name)
+            new = name not in self._packages
+            if not (new and status == PackageStatus.PENDING):
+                trigger = trigger_towards(package.status, PackageStatus(status))
+                rule = rule_for(package, trigger)
+            if new:
+                self._adopt(package)
+            if package.status != status:
+                package.fire(trigger, **({rule.carries: error} if rule.carries else {}))
+
+    def pending_packages(self) -> list[str]:
+        """Name the packages that wait, sorted."""
+        return self._names(PackageStatus.PENDING)
+
+    def failed_packages(self) -> list[str]:
+        """Name the packages that failed, sorted."""
+        return self._names(PackageStatus.FAILED)
+
+    def published_packages(self) -> list[str]:
+        """Name the packages that are published, sorted."""
+        return self._names(PackageStatus.PUBLISHED)
+
+    def skipped_packages(self) -> list[str]:
+        """Name the packages that are left out, sorted."""
+        return self._names(PackageStatus.SKIPPED)
+
+    def unfinished_packages(self) -> list[str]:
+        """Name the packages that are neither published, skipped nor failed, sorted."""
+        return self._names(*(status for status in PackageStatus if status not in TERMINAL))
+
+    def ready_packages(self) -> list[str]:
+        """Name the unfinished packages whose requirements are all published or skipped, sorted.
+
+        Takes time linear in packages plus requirements.
+
+        Raises:
+            UnknownPackageError: A package requires one that was never declared.
+        """
+        return [
+            name
+            for name in self.unfinished_packages()
+            if all(self._required(name, required).status in FINAL for required in self[name].requires)
+        ]
+
+    def blocked_packages(self) -> dict[str, tuple[str, ...]]:
+        """Map every pending package that can't go on to the failed packages at the root of it, both sorted.
+
+        Takes time linear in packages plus requirements: the roots of a package are the bits of a number.
+
+        Raises:
+            UnknownPackageError: A package requires one that was never declared.
+        """
+        failed = self.failed_packages()
+        roots = {name: 1 << bit for bit, name in enumerate(failed)}
+        names: dict[int, tuple[str, ...]] = {}
+        for name in self._requirements_first():
+            if self[name].status not in TERMINAL:
+                roots[name] = 0
+                for required in self[name].requires:
+                    roots[name] |= roots.get(required, 0)
+        blocked = {name: roots[name] for name in self.pending_packages() if roots[name]}
+        for bits in set(blocked.values()):
+            names[bits] = tuple(name for bit, name in enumerate(failed) if bits >> bit & 1)
+        return {name: names[bits] for name, bits in blocked.items()}
+
+    def is_complete(self) -> bool:
+        """Tell whether every package is published, skipped or failed."""
+        return all(package.status in TERMINAL for package in self._packages.values())
+
+    def validate_sha(self, current_sha: str) -> None:
+        """Check that this run belongs to a commit.
+
+        Raises:
+            ReleaseKitError: It belongs to another (`E.STATE_SHA_MISMATCH`).
+        """
+        if self.git_sha != current_sha:
+            raise ReleaseKitError(
+                E.STATE_SHA_MISMATCH,
+                f"this run releases commit {self.git_sha or '(none)'}, but HEAD is {current_sha or '(none)'}",
+                f"check {self.git_sha[:12]} out to finish it, or start over with `releasekit publish --fresh`",
+            )
+
+    def recover(self) -> list[str]:
+        """Fire `recover` on every package that a crash caught in flight; return their names, sorted."""
+        with LOCK:
+            interrupted = self._names(*IN_FLIGHT)
+            for name in interrupted:
+                self[name].recover()
+        return interrupted
+
+    def listen(self, listener: Callable[[Transition], None]) -> None:
+        """Have a function called after every trigger, in order, under the run's lock: it must be quick."""
+        self._listeners.append(listener)
+
+    def to_bytes(self) -> bytes:
+        """Encode the run as the content of its state file."""
+        with LOCK:
+            packages = list(self._packages.values())
+            return snapshot.encode(
+                snapshot.Snapshot(self.git_sha, self.created_at, self.run_id, self.index, packages)
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state file, durably and atomically.
+
+        Raises:
+            OSError: It could not be written; the old file is untouched, unless it is an
+                `atomic.UnknownOutcomeError`.
+        """
+        atomic.replace(Path(path), self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RunState:
+        """Read a state file.
+
+        Raises:
+            OSError: It could not be read, ``Failed to read …``; its `errno` says why.
+            ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(snapshot.MAX_BYTES + 1)
+        except OSError as error:
+            unreadable = type(error)(f"Failed to read {path}: {error.strerror}")
+            unreadable.errno = error.errno
+            raise unreadable from error
+        read = snapshot.decode(data, path)
+        packages = {package.name: package for package in read.packages}
+        return cls(read.git_sha, packages, read.created_at, run_id=read.run_id, index=read.index)
+
+    def to_dot(self) -> str:
+        """Draw the run as Graphviz source."""
+        from releasekit import diagrams  # noqa: PLC0415  # only for pictures
+
+        return diagrams.run_dot(self.packages.values())
+
+    def draw(self, path: str | os.PathLike[str]) -> None:
+        """Draw the run into a file whose suffix chooses the format: .dot .svg .png .mmd.
+
+        Raises:
+            ReleaseKitError: Another suffix (`E.DIAGRAM_FORMAT`), or .svg or .png without Graphviz
+                (`E.GRAPHVIZ_MISSING`).
+            OSError: The file could not be written.
+        """
+        from releasekit import diagrams  # noqa: PLC0415  # only for pictures
+
+        diagrams.draw_run(self.packages.values(), Path(path))
+
+    def __getitem__(self, name: str) -> PackageState:
+        try:
+            return self._packages[name]
+        except KeyError:
+            hint = f"it has {', '.join(sorted(self._packages)[:20]) or 'none'}"
+            raise UnknownPackageError(name, hint) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._packages
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packages)
+
+    def __len__(self) -> int:
+        return len(self._packages)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunState) and self.__reduce__() == other.__reduce__()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return f"<RunState {self.git_sha[:12]} of {len(self)} packages>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.git_sha, self._packages, self.created_at, self.run_id, self.index)
+
+    def _adopt(self, package: PackageState) -> None:
+        package.listen(self._listeners)
+        self._packages[package.name] = package
+
+    def _names(self, *statuses: PackageStatus) -> list[str]:
+        return snapshot.package_names(p for p in list(self._packages.values()) if p.status in statuses)
+
+    def _required(self, name: str, required: str) -> PackageState:
+        if required not in self._packages:
+            raise UnknownPackageError(required, f"{name!r} requires it: declare it, or drop the requirement")
+        return self._packages[required]
+
+    def _requirements_first(self) -> Iterator[str]:
+        """Yield every package after what it requires; in a cycle, from anywhere. Iterative: chains are long."""
+        visited: set[str] = set()
+        for start in self._packages:
+            if start in visited:
+                continue
+            visited.add(start)
+            stack = [(start, iter(self[start].requires))]
+            while stack:
+                name, rest = stack[-1]
+                required = next((r for r in rest if r not in visited), None)
+                if required is None:
+                    stack.pop()
+                    yield name
+                else:
+                    self._required(name, required)
+                    visited.add(required)
+                    stack.append((required, iter(self[required].requires)))
+
+
+def _restore(
+    git_sha: str, packages: Mapping[str, PackageState], created_at: str, run_id: str, index: str
+) -> RunState:
+    return RunState(git_sha, packages, created_at, run_id=run_id, index=index)

@@ -1,0 +1,182 @@
+"""The state file: a run as one JSON document, for people, `jq` and other tools.
+
+A file with `schema` is ours and is read strictly: every field has exactly its type, nothing is unknown,
+nothing stands twice. A file without `schema` comes from the tool that this one follows, which writes
+`git_sha`, `created_at` and per package `name status version error level`; it is read leniently: missing fields
+have defaults, more fields are ignored, and an unknown status becomes pending, with a warning in the log.
+Either way a file is read whole or refused whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec import UNSET, Struct, UnsetType
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import PackageStatus
+from releasekit.logging import get_logger
+from releasekit.persistence import codec
+from releasekit.state.package import PackageState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SCHEMA: Final = 1
+MAX_BYTES: Final = 256 << 20
+"""A larger state file is refused unread; 100,000 packages with two artifacts each take 70 MB."""
+
+
+class StateCorruptedError(ReleaseKitError):
+    """A state file that can't be trusted; nothing of it was used.
+
+    Attributes:
+        path: The file.
+        place: Where in it, as a path like ``packages.core.level``; empty for the whole file.
+    """
+
+    def __init__(self, path: Path, place: str, problem: str, hint: str = "") -> None:
+        where = f"{path}: {place} {problem}" if place else f"{path} {problem}"
+        super().__init__(
+            E.STATE_CORRUPTED,
+            where,
+            hint or "restore the file from a copy, or run `releasekit publish --fresh` to start over: "
+            "the old file is kept aside, and the index is asked what is already there",
+        )
+        self.args = (path, place, problem, hint)
+        self.path = path
+        self.place = place
+
+
+class Snapshot(NamedTuple):
+    """What a state file holds, without behaviour."""
+
+    git_sha: str
+    created_at: str
+    run_id: str
+    index: str
+    packages: list[PackageState]
+
+
+class _Lenient(Struct):
+    """The file of the tool that this one follows."""
+
+    git_sha: str
+    packages: dict[str, Any]
+    created_at: str = ""
+
+
+class _Strict(Struct, forbid_unknown_fields=True):
+    """Our own file."""
+
+    schema: int
+    git_sha: str
+    created_at: str
+    packages: dict[str, Any]
+    run_id: str = ""
+    index: str = ""
+
+
+class _LenientPackage(Struct):
+    name: str | UnsetType = UNSET
+    status: str = PackageStatus.PENDING
+    version: str = ""
+    error: str = ""
+    level: int = 0
+
+
+class _StrictPackage(Struct, forbid_unknown_fields=True):
+    name: str
+    status: PackageStatus
+    version: str
+    error: str
+    level: int
+    requires: tuple[str, ...] = ()
+    artifacts: dict[str, str] = {}
+    attempts: int = 0
+    reason: str = ""
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Encode a run as the content of its state file."""
+    return codec.encode(
+        {"schema": SCHEMA}
+        | snapshot._asdict()
+        | {"packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in snapshot.packages}}
+    )
+
+
+def decode(data: bytes, path: Path) -> Snapshot:
+    """Decode the content of a state file.
+
+    Args:
+        data: The bytes.
+        path: Where they came from, for messages.
+
+    Raises:
+        StateCorruptedError: They are not a state file, or not one that could have been written.
+    """
+    if len(data) > MAX_BYTES:
+        raise StateCorruptedError(path, "", f"has {len(data)} bytes, more than the {MAX_BYTES} that are read")
+    if not data:
+        raise StateCorruptedError(path, "", "is empty")
+    try:
+        document = codec.decode(data)
+        strict = isinstance(document, dict) and "schema" in document
+        if strict:
+            _check_schema(document["schema"], path)
+        top = codec.convert(document, _Strict if strict else _Lenient)
+        read = _strict_package if strict else _lenient_package
+        packages = [read(name, fields, path) for name, fields in top.packages.items()]
+    except codec.CodecError as error:
+        raise StateCorruptedError(path, error.place, error.problem) from None
+    run_id, index = (top.run_id, top.index) if isinstance(top, _Strict) else ("", "")
+    return Snapshot(top.git_sha, top.created_at, run_id, index, packages)
+
+
+def _check_schema(schema: object, path: Path) -> None:
+    if type(schema) is int and schema > SCHEMA:
+        raise StateCorruptedError(
+            path,
+            "schema",
+            f"is {schema:.40g}, and this releasekit reads {SCHEMA}",
+            "use the newer releasekit that wrote the file",
+        )
+    if type(schema) is not int or schema != SCHEMA:
+        raise StateCorruptedError(path, "schema", f"must be {SCHEMA}, not {schema!r:.40}")
+
+
+def _strict_package(key: str, fields: object, path: Path) -> PackageState:
+    place = f"packages.{key}"
+    record = codec.convert(fields, _StrictPackage, place)
+    return _package(key, {f: getattr(record, f) for f in record.__struct_fields__}, path)
+
+
+def _lenient_package(key: str, fields: object, path: Path) -> PackageState:
+    place = f"packages.{key}"
+    record = codec.convert(fields, _LenientPackage, place)
+    if record.name is UNSET:
+        record.name = key
+    if record.status not in set(PackageStatus):
+        get_logger(__name__).warning(
+            "releasekit.status_unknown", file=str(path), package=key, status=record.status, becomes="pending"
+        )
+        record.status = PackageStatus.PENDING
+    return _package(key, {f: getattr(record, f) for f in record.__struct_fields__}, path)
+
+
+def _package(key: str, fields: dict[str, Any], path: Path) -> PackageState:
+    place = f"packages.{key}"
+    if fields["name"] != key:
+        raise StateCorruptedError(path, f"{place}.name", f"is {fields['name']!r:.100}, not its key")
+    try:
+        return PackageState(**fields)
+    except ReleaseKitError as error:
+        field, _, problem = error.message.partition(" ")
+        raise StateCorruptedError(path, f"{place}.{field}", problem) from None
+
+
+def package_names(packages: Iterable[PackageState]) -> list[str]:
+    """Name some packages, sorted: the form in which every query answers."""
+    return sorted(package.name for package in packages)
