@@ -1,0 +1,123 @@
+"""Build one package's files and keep them: what is kept here is what is sent, now and after any crash.
+
+The built files live in ``.releasekit-dist/PACKAGE/``. They arrive there whole: `uv build` writes into a
+directory beside it, which takes the final name once its files are complete and on the device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from releasekit.errors import E
+from releasekit.persistence import atomic
+from releasekit.pipeline import process
+from releasekit.pipeline.directory_index import sha256
+from releasekit.pipeline.index import belongs, is_complete
+from releasekit.pipeline.outcome import StepError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from releasekit.workspace import Package
+
+DIST_DIRECTORY: Final = ".releasekit-dist"
+
+
+class Builder:
+    """Builds the packages of one workspace.
+
+    Args:
+        root: The workspace.
+        source_date_epoch: The release's commit time in seconds since 1970, which build backends take for the
+            time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
+    """
+
+    def __init__(self, root: Path, source_date_epoch: int) -> None:
+        self.root = root
+        self.source_date_epoch = source_date_epoch
+
+    def directory(self, package: str) -> Path:
+        """Say where a package's built files are kept."""
+        return self.root / DIST_DIRECTORY / package
+
+    async def kept(self, package: str) -> Mapping[str, str]:
+        """Read what is kept of a package: file name → sha256."""
+        return await asyncio.to_thread(_digests, self.directory(package))
+
+    async def build(self, package: Package) -> Mapping[str, str]:
+        """Build a package with `uv build` and keep the files in place of any earlier ones.
+
+        Returns:
+            File name → sha256 in hex.
+
+        Raises:
+            StepError: The build failed (`E.BUILD_FAILED`), did not give one sdist and at least one wheel of the
+                planned version (`E.BUILD_INCOMPLETE`), or could not be stored (`E.FILE_FAILED`).
+        """
+        final = self.directory(package.name)
+        fresh = final.with_name(f"{package.name}.building")  # a dot: no package can be called so
+        try:
+            await asyncio.to_thread(_make_empty, fresh)
+            await self._uv_build(package, fresh)
+            return await asyncio.to_thread(_keep, package, fresh, final)
+        except OSError as error:
+            message = f"what was built of {package.name!r} could not be stored: {error}"
+            hint = "mend the disk (space? permissions?) and run the same command again"
+            raise StepError(E.FILE_FAILED, message, hint) from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    async def _uv_build(self, package: Package, target: Path) -> None:
+        command = [
+            process.find_uv(),
+            "build",
+            "--no-create-gitignore",
+            "--out-dir",
+            str(target),
+            str(package.directory),
+        ]
+        environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch)}
+        try:
+            await process.run(command, cwd=self.root, environ=environ)
+        except process.CommandError as error:
+            message = f"uv build of {package.name!r} in {package.directory} failed: {error.output}"
+            raise StepError(E.BUILD_FAILED, message, "mend the package and run the same command again") from error
+
+
+def _make_empty(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+
+
+def _keep(package: Package, fresh: Path, final: Path) -> Mapping[str, str]:
+    built = _digests(fresh)
+    foreign = [name for name in built if not belongs(name, package.name, package.version)]
+    if foreign or not is_complete(built):
+        raise StepError(
+            E.BUILD_INCOMPLETE,
+            f"uv build of {package.name!r} gave {', '.join(built) or 'nothing'}, "
+            f"not one sdist and at least one wheel of version {package.version}",
+            "check the package's build backend and its version",
+        )
+    for name in built:
+        fd = os.open(fresh / name, os.O_RDONLY)
+        try:
+            atomic.flush(fd)
+        finally:
+            os.close(fd)
+    atomic.flush_directory(fresh)
+    shutil.rmtree(final, ignore_errors=True)
+    fresh.rename(final)
+    atomic.flush_directory(final.parent)
+    return built
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    try:
+        return {path.name: sha256(path) for path in sorted(directory.iterdir())}
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,66 @@
+"""What git knows: which commit is released, when it was made, and whether it tracks a file."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+from releasekit.errors import E, ReleaseKitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Head(NamedTuple):
+    """The commit that is checked out.
+
+    Attributes:
+        sha: Its name, in hex.
+        time: When it was committed, in seconds since 1970.
+    """
+
+    sha: str
+    time: int
+
+
+def head(directory: Path) -> Head:
+    """Read HEAD of the repository that a directory is in.
+
+    Raises:
+        ReleaseKitError: There is no git, no repository or no commit (`E.GIT_FAILED`).
+    """
+    sha, time = _git(directory, "log", "-1", "--format=%H %ct").split()
+    return Head(sha, int(time))
+
+
+def refuse_tracked(path: Path) -> None:
+    """Refuse a state file that git tracks: a commit could then mark packages as published.
+
+    Raises:
+        ReleaseKitError: It is tracked (`E.STATE_TRACKED`).
+    """
+    if _git(path.parent, "ls-files", "--", path.name):
+        raise ReleaseKitError(
+            E.STATE_TRACKED,
+            f"{path} is tracked by git, so a commit could mark packages as published",
+            f"run `git rm --cached {path.name}` and add `.releasekit-*` to .gitignore",
+        )
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  # fixed arguments, no shell
+            ["git", "-c", "log.showSignature=false", *arguments],  # noqa: S607  # whichever git the user has
+            cwd=directory,
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+    except FileNotFoundError:
+        raise ReleaseKitError(E.GIT_FAILED, "the program git is not on PATH", "install git") from None
+    if done.returncode:
+        said = done.stderr.strip() or f"git ended with status {done.returncode}"
+        hint = "a release belongs to a commit: run `git init` and commit what is to be released"
+        raise ReleaseKitError(E.GIT_FAILED, f"git could not tell the commit of {directory}: {said}", hint)
+    return done.stdout.strip()

@@ -1,0 +1,107 @@
+"""Where packages are published: what every kind of index can do, and which one the user means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from releasekit.errors import E, ReleaseKitError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from releasekit.workspace import Workspace
+
+
+class Index(Protocol):
+    """A place that files are published to and can be read back from.
+
+    Attributes:
+        name: How the user names it, for messages and for the run's record.
+    """
+
+    name: str
+
+    async def files(self, package: str, version: str) -> Mapping[str, str]:
+        """Ask what is there of one version of a package.
+
+        Returns:
+            File name → sha256 in hex; nothing for a package or a version that is not there.
+
+        Raises:
+            StepError: The index could not be read.
+        """
+
+    async def upload(self, paths: Sequence[Path]) -> None:
+        """Send files, none of which was there when it was last asked.
+
+        Raises:
+            StepError: Not all of them were accepted.
+        """
+
+
+def choose_index(name: str, workspace: Workspace, *, relative_to: Path | None = None) -> Index:
+    """Find the index that the user named.
+
+    Args:
+        name: A `[[tool.uv.index]]` of the workspace, ``pypi`` for uv's default, or a directory, written with a
+            slash or existing already, so that a mistyped name does not become a directory.
+        workspace: Where the names are looked up.
+        relative_to: What a relative directory starts from; None means the current directory.
+
+    Raises:
+        ReleaseKitError: Nothing of that name, or it can't be published to (`E.INDEX_UNKNOWN`).
+    """
+    from releasekit.pipeline.directory_index import DirectoryIndex  # noqa: PLC0415  # they import this module
+    from releasekit.pipeline.package_index import PYPI, PackageIndex  # noqa: PLC0415
+
+    known = workspace.indexes.get(name)
+    if known and not known.publish_url:
+        raise ReleaseKitError(
+            E.INDEX_UNKNOWN,
+            f"the index {name!r} of {workspace.root / 'pyproject.toml'} has no publish-url",
+            'add publish-url = "…" to its [[tool.uv.index]]',
+        )
+    if known:
+        return PackageIndex(name, workspace.root, url=known.url)
+    if name == PYPI:
+        return PackageIndex(name, workspace.root)
+    directory = (relative_to or Path.cwd()) / Path(name).expanduser()
+    if os.sep in name or name in {".", ".."} or directory.is_dir():
+        directory = directory.resolve()
+        inside = directory.is_relative_to(workspace.root)
+        return DirectoryIndex(f"./{directory.relative_to(workspace.root)}" if inside else str(directory), directory)
+    names = ", ".join(sorted({*workspace.indexes, PYPI}))
+    raise ReleaseKitError(
+        E.INDEX_UNKNOWN,
+        f"there is no index {name!r} in {workspace.root / 'pyproject.toml'}",
+        f"choose one of {names}, add a [[tool.uv.index]], or write ./{name} for a directory",
+    )
+
+
+def belongs(filename: str, package: str, version: str) -> bool:
+    """Tell whether a file is an sdist or a wheel of one version of a package, by its name."""
+    try:
+        if filename.endswith(".whl"):
+            name, found, _, _ = parse_wheel_filename(filename)
+        else:
+            name, found = parse_sdist_filename(filename)
+        return name == canonicalize_name(package) and found == Version(version)
+    except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion):
+        return False
+
+
+def is_complete(filenames: Mapping[str, str]) -> bool:
+    """Tell whether one sdist and at least one wheel are among some files."""
+    wheels = sum(filename.endswith(".whl") for filename in filenames)
+    return 1 <= wheels == len(filenames) - 1

@@ -1,0 +1,193 @@
+"""The loop: every package goes its way as soon as it may, and every move is on disk before its effect."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import FINAL
+from releasekit.logging import get_logger
+from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.steps import VERIFY_TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+
+    from releasekit.pipeline.steps import Steps
+    from releasekit.state import PackageState, RunState
+    from releasekit.store import RunStore
+    from releasekit.workspace import Package
+
+CONFIRM_TIMEOUT: Final = 30.0
+"""Seconds in which the index must show again what it has shown to an earlier process."""
+
+
+class _HeldError(Exception):
+    """The package may not go on in this run, through no fault of its own."""
+
+
+class Orchestrator:
+    """Releases the unfinished packages of an open run.
+
+    Args:
+        store: The open run.
+        packages: The workspace's packages by name.
+        steps: What is done with each.
+        jobs: How many builds, and how many uploads, go on at a time.
+        gate: Upload nothing before everything is built.
+        fail_fast: Begin nothing new once a package has failed.
+        verify_timeout: Seconds that the index may take to show what was sent.
+    """
+
+    def __init__(  # noqa: PLR0913  # its options, by keyword
+        self,
+        store: RunStore,
+        packages: Mapping[str, Package],
+        steps: Steps,
+        *,
+        jobs: int,
+        gate: bool = True,
+        fail_fast: bool = False,
+        verify_timeout: float = VERIFY_TIMEOUT,
+    ) -> None:
+        self.store = store
+        self.state: RunState = store.state
+        self.packages = packages
+        self.steps = steps
+        self.gate = gate
+        self.fail_fast = fail_fast
+        self.verify_timeout = verify_timeout
+        self.interrupted = False
+        self._jobs = asyncio.Semaphore(jobs)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._settled: dict[str, asyncio.Event] = {}
+        self._uploading: set[str] = set()
+
+    async def run(self) -> None:
+        """Release every unfinished package, and return when each is published, failed or held.
+
+        What is held is `pending` again at the end: nothing stays in flight.
+
+        Raises:
+            ReleaseKitError: The run can't go on: the disk refused it (`E.STATE_NOT_DURABLE`), or the index
+                shows no longer what an earlier process published (`E.PUBLISHED_MISSING`, `E.INDEX_CONFLICT`).
+        """
+        todo = longest_path_first(self.state)
+        try:
+            await self._each(self.state.published_packages(), self._confirm_again)
+            if self.gate:
+                await self._each(todo, self._build)
+                if not self.state.failed_packages():
+                    await self._each(todo, self._release)
+            else:
+                await self._each(todo, self._build, self._release)
+        except* ReleaseKitError as errors:
+            raise _first(errors) from None
+        self.state.recover()
+        await self.store.acommit()
+
+    def stop(self) -> None:
+        """Begin nothing new, kill the builds and let running uploads finish; a second call stops these too."""
+        spared = set() if self.interrupted else self._uploading
+        self.interrupted = True
+        for name, task in self._tasks.items():
+            if name not in spared:
+                task.cancel()
+
+    async def _each(self, names: Iterable[str], *stages: Callable[[PackageState], Awaitable[None]]) -> None:
+        """Take packages through stages, side by side; return when every one is through or out."""
+        self._settled = {name: asyncio.Event() for name in names}
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = {name: tasks.create_task(self._attempt(name, *stages)) for name in self._settled}
+
+    async def _attempt(self, name: str, *stages: Callable[[PackageState], Awaitable[None]]) -> None:
+        package = self.state[name]
+        try:
+            for stage in stages:
+                await stage(package)
+        except _HeldError:
+            get_logger(__name__).info("releasekit.package_held", package=name)
+        except StepError as error:
+            await self._move(package.fail, str(error))
+        finally:
+            self._settled[name].set()
+
+    async def _build(self, package: PackageState) -> None:
+        async with self._turn():
+            await self._move(package.start_building)
+            artifacts = await self.steps.build(self.packages[package.name], package.artifacts)
+            if artifacts != package.artifacts:
+                await self._move(package.record_artifacts, artifacts)
+
+    async def _release(self, package: PackageState) -> None:
+        await self._requirements(package)
+        await self._publish(package)
+        await self._verify(package)
+
+    async def _requirements(self, package: PackageState) -> None:
+        for required in package.requires:
+            if required in self._settled:
+                await self._settled[required].wait()
+            if self.state[required].status not in FINAL:
+                raise _HeldError
+
+    async def _publish(self, package: PackageState) -> None:
+        async with self._turn():
+            self._uploading.add(package.name)
+            try:
+                await self._move(package.start_publishing)
+                await self.steps.publish(self.packages[package.name], package.artifacts)
+                await self._move(package.start_verifying)
+            finally:
+                self._uploading.discard(package.name)
+
+    async def _verify(self, package: PackageState) -> None:
+        if self.interrupted:
+            raise _HeldError
+        await self.steps.verify(self.packages[package.name], package.artifacts, self.verify_timeout)
+        await self._move(package.confirm)
+
+    async def _confirm_again(self, package: PackageState) -> None:
+        timeout = min(self.verify_timeout, CONFIRM_TIMEOUT)
+        try:
+            await self.steps.verify(self.packages[package.name], package.artifacts, timeout)
+        except StepError as error:
+            raise ReleaseKitError(
+                E.INDEX_CONFLICT if isinstance(error, ConflictError) else E.PUBLISHED_MISSING,
+                f"{package.name!r} was published by an earlier process of this run, but now {error.message}",
+                "find out what happened to it on the index, then run the same command again",
+            ) from error
+
+    async def _move(self, trigger: Callable[..., None], *carried: object) -> None:
+        """Fire a trigger and return when that is durable: only then may its effect follow."""
+        trigger(*carried)
+        await self.store.acommit()
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for one of the jobs to be free, unless nothing new may begin."""
+        async with self._jobs:
+            if self.interrupted or (self.fail_fast and self.state.failed_packages()):
+                raise _HeldError
+            yield
+
+
+def longest_path_first(state: RunState) -> list[str]:
+    """Name the unfinished packages, those first that the longest chain of others waits for."""
+    waiting: dict[str, list[str]] = {name: [] for name in state}
+    for name, package in state.packages.items():
+        for required in package.requires:
+            waiting[state[required].name].append(name)
+    length: dict[str, int] = {}
+    for name in sorted(state, key=lambda name: state[name].level, reverse=True):
+        length[name] = 1 + max((length[other] for other in waiting[name]), default=0)
+    return sorted(state.unfinished_packages(), key=lambda name: (-length[name], name))
+
+
+def _first(errors: BaseExceptionGroup[ReleaseKitError]) -> BaseException:
+    first: BaseException = errors
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

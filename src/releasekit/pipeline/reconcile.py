@@ -1,0 +1,62 @@
+"""What to do about a package's files, given what is recorded, what is on disk and what the index shows.
+
+Pure: the facts go in, the decision comes out. Two rules stand above the rest: one name has one content for
+ever, and what was built first is what is sent.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from releasekit.pipeline.outcome import ConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Files = Mapping[str, str]
+
+
+class Decision(Enum):
+    """Where a package's files come from."""
+
+    BUILD = auto()
+    """Nothing usable is recorded, or it is gone and the index does not have all of it."""
+
+    REUSE = auto()
+    """What was recorded is still on disk."""
+
+    ADOPT = auto()
+    """What was recorded is gone from the disk, but the index has all of it: nothing to build or to send."""
+
+
+def decide(recorded: Files, on_disk: Files, shown: Files, index: str) -> Decision:
+    """Decide where a package's files come from; each argument maps file name → sha256.
+
+    Args:
+        recorded: What an earlier attempt built.
+        on_disk: What lies in the package's directory of built files.
+        shown: What the index shows of this version.
+        index: Its name, for messages.
+
+    Raises:
+        ConflictError: The index shows a recorded name with other content.
+    """
+    missing = to_send(recorded, shown, index)
+    if not recorded:
+        return Decision.BUILD
+    if recorded.items() <= on_disk.items():
+        return Decision.REUSE
+    return Decision.BUILD if missing else Decision.ADOPT
+
+
+def to_send(artifacts: Files, shown: Files, index: str) -> list[str]:
+    """Name the files that the index does not show yet, sorted.
+
+    Raises:
+        ConflictError: It shows one of them with other content.
+    """
+    for filename, digest in artifacts.items():
+        if shown.get(filename, digest) != digest:
+            raise ConflictError(filename, digest, shown[filename], index)
+    return sorted(artifacts.keys() - shown.keys())

@@ -1,0 +1,138 @@
+"""Begin a run, go on with one, or refuse: a run belongs to one commit, one plan and one index."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import FINAL, PackageStatus
+from releasekit.pipeline.build import DIST_DIRECTORY
+from releasekit.pipeline.index import is_complete
+from releasekit.state import RunState
+from releasekit.store import RunLock, RunStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from releasekit.pipeline.index import Index
+    from releasekit.workspace import Workspace
+
+
+async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = False) -> RunStore:
+    """Open the run that a plan asks for.
+
+    Args:
+        path: The state file.
+        plan: The run as it would begin now: see `declare`.
+        index: What it publishes to; asked only when a run begins, for what is complete there already.
+        fresh: Begin anew, whatever is there; the old files are kept aside.
+
+    Returns:
+        The open run: what was in flight is recovered, what failed is to be tried again.
+
+    Raises:
+        ReleaseKitError: The run there is another one and not finished (`E.STATE_SHA_MISMATCH`,
+            `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
+        StepError: The index could not be asked.
+    """
+    if fresh:
+        set_aside(path)
+    if not path.exists():  # noqa: ASYNC240  # at once
+        await skip_complete(plan, index)
+        return RunStore.create(path, plan)
+    store = RunStore.open(path)
+    try:
+        other = store.state.git_sha != plan.git_sha or plan_changes(store.state, plan)
+        if not (other and is_finished(store.state)):
+            return _resume(store, plan)
+    except BaseException:
+        store.close()
+        raise
+    store.close()
+    return await open_run(path, plan, index, fresh=True)
+
+
+def _resume(store: RunStore, plan: RunState) -> RunStore:
+    store.state.validate_sha(plan.git_sha)
+    if changes := plan_changes(store.state, plan):
+        raise ReleaseKitError(
+            E.STATE_PLAN_MISMATCH,
+            f"the unfinished run in {store.path} has another plan: {'; '.join(changes[:10])}",
+            "undo the change to finish that run, or start over with `releasekit publish --fresh`",
+        )
+    store.state.recover()
+    for name in store.state.failed_packages():
+        store.state[name].retry()
+    store.commit()
+    return store
+
+
+def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:
+    """Make the run of a workspace as it would begin now, in memory."""
+    plan = RunState(git_sha, index=index)
+    for package in workspace.packages.values():
+        plan.init_package(
+            package.name,
+            version=package.version,
+            level=package.level,
+            requires=package.requires,
+            status=PackageStatus.SKIPPED if package.skip_reason else PackageStatus.PENDING,
+            reason=package.skip_reason,
+        )
+    return plan
+
+
+async def skip_complete(plan: RunState, index: Index) -> None:
+    """Skip what the index has already: an sdist and a wheel of that version.
+
+    Raises:
+        StepError: The index could not be asked.
+    """
+    names = plan.pending_packages()
+    shown = await asyncio.gather(*(index.files(name, plan[name].version) for name in names))
+    for name, files in zip(names, shown, strict=True):
+        if is_complete(files):
+            plan[name].skip(f"version {plan[name].version} is already on {index.name}")
+
+
+def plan_changes(old: RunState, new: RunState) -> list[str]:
+    """Say what is different between the plans of two runs; an empty list if nothing is."""
+    changes = [f"the index was {old.index!r} and is {new.index!r}"] if old.index != new.index else []
+    for name in sorted({*old, *new}):
+        if name not in new:
+            changes.append(f"{name} is gone")
+        elif name not in old:
+            changes.append(f"{name} is new")
+        elif old[name].version != new[name].version:
+            changes.append(f"{name} was {old[name].version} and is {new[name].version}")
+        elif set(old[name].requires) != set(new[name].requires):
+            changes.append(f"{name} requires {', '.join(new[name].requires) or 'nothing'} now")
+    return changes
+
+
+def is_finished(state: RunState) -> bool:
+    """Tell whether a run has nothing left to do: everything is published or skipped."""
+    return all(package.status in FINAL for package in state.packages.values())
+
+
+def set_aside(path: Path) -> list[Path]:
+    """Rename a run's files, so that a new run can begin and nothing is lost.
+
+    Args:
+        path: The state file; the directory of built files lies beside it.
+
+    Returns:
+        The new names.
+
+    Raises:
+        ReleaseKitError: The run is at work (`E.STATE_LOCKED`).
+    """
+    lock = RunLock(path.parent)
+    try:
+        suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        files = (path, path.parent / DIST_DIRECTORY)
+        return [old.rename(old.with_name(f"{old.name}.{suffix}")) for old in files if old.exists()]
+    finally:
+        lock.release()

@@ -1,0 +1,86 @@
+"""The three steps of one package, each safe to repeat: whatever was done already is found and not done again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import stamina
+
+from releasekit.pipeline.outcome import NotShownError, TransientError
+from releasekit.pipeline.reconcile import Decision, decide, to_send
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from releasekit.pipeline.build import Builder
+    from releasekit.pipeline.index import Index
+    from releasekit.workspace import Package
+
+ATTEMPTS: Final = 6
+"""How often a transient error is tried, with a backoff that doubles from 0.1 s to 5 s, and jitter."""
+
+VERIFY_TIMEOUT: Final = 900.0
+"""Seconds that an index may take to show a file: single nodes of a large one have been seen stale for ten minutes."""
+
+
+class Steps(Protocol):
+    """What the orchestrator does with one package. Every step may be repeated after any interruption.
+
+    Each raises `StepError` when it fails. `artifacts` is file name → sha256 in hex.
+    """
+
+    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
+        """Make the package's files, given those recorded earlier; return what is to be sent."""
+
+    async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
+        """Send every file that the index does not have."""
+
+    async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
+        """Return when the index shows every file with its sha256, within `patience` seconds."""
+
+
+class UvSteps:
+    """Builds with `uv build`, publishes to an index and verifies against it.
+
+    Args:
+        builder: Builds and keeps the files.
+        index: Where they go.
+    """
+
+    def __init__(self, builder: Builder, index: Index) -> None:
+        self.builder = builder
+        self.index = index
+
+    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
+        """See `Steps.build`."""
+        if artifacts:
+            kept = await self.builder.kept(package.name)
+            shown = await self._ask(package)
+            if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
+                return artifacts
+        return await self.builder.build(package)
+
+    async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
+        """See `Steps.publish`."""
+        async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
+            with attempt:
+                shown = await self.index.files(package.name, package.version)
+                directory = self.builder.directory(package.name)
+                if missing := to_send(artifacts, shown, self.index.name):
+                    await self.index.upload([directory / filename for filename in missing])
+
+    async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
+        """See `Steps.verify`."""
+        async for attempt in stamina.retry_context(
+            on=TransientError, attempts=None, timeout=patience, wait_max=10.0, wait_jitter=0.1
+        ):
+            with attempt:
+                shown = await self.index.files(package.name, package.version)
+                if missing := to_send(artifacts, shown, self.index.name):
+                    raise NotShownError(package.name, missing, self.index.name)
+
+    async def _ask(self, package: Package) -> Mapping[str, str]:
+        async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
+            with attempt:
+                return await self.index.files(package.name, package.version)
+        raise AssertionError  # pragma: no cover  # the last attempt raises
