@@ -126,7 +126,7 @@ class Model(Protocol):
         """Where it stands."""
 
 
-class IllegalTransitionError(ReleaseKitError, MachineError):  # type: ignore[misc]  # MachineError is untyped
+class IllegalTransitionError(ReleaseKitError, MachineError):
     """A trigger was fired in a status that does not allow it; nothing was changed.
 
     Attributes:
@@ -136,9 +136,7 @@ class IllegalTransitionError(ReleaseKitError, MachineError):  # type: ignore[mis
         allowed: What would have been legal.
     """
 
-    def __init__(
-        self, package: str, status: PackageStatus, trigger: Trigger, allowed: tuple[Trigger, ...]
-    ) -> None:
+    def __init__(self, package: str, status: PackageStatus, trigger: Trigger, allowed: tuple[Trigger, ...]) -> None:
         choice = "nothing: this status is final" if not allowed else ", ".join(allowed)
         super().__init__(
             E.STATE_ILLEGAL_TRANSITION,
@@ -153,7 +151,7 @@ class IllegalTransitionError(ReleaseKitError, MachineError):  # type: ignore[mis
         self.allowed = allowed
 
 
-class _SharedMachine(Machine):  # type: ignore[misc]  # transitions is untyped
+class _SharedMachine(Machine):
     """A machine that may move models which refuse plain assignment."""
 
     def set_state(self, state: Any, model: Any = None) -> None:  # noqa: ANN401  # as transitions has it
@@ -225,4 +223,5 @@ def graph_machine(**options: Any) -> Any:  # noqa: ANN401  # transitions is unty
     """
     from transitions.extensions import GraphMachine  # noqa: PLC0415  # slow to import, and only for pictures
 
-    return GraphMachine(**_machine_arguments() | options)
+    # It draws its models, so unlike the shared machine it needs one: itself.
+    return GraphMachine(**_machine_arguments() | {"model": GraphMachine.self_literal} | options)

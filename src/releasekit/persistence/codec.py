@@ -47,9 +47,7 @@ def decode(data: bytes) -> Any:  # noqa: ANN401  # any JSON
         CodecError: The bytes are not one well-formed, unambiguous JSON document.
     """
     try:
-        value = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
-        )
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
         if _ESCAPED_SURROGATE.search(data):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:

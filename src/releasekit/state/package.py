@@ -7,7 +7,6 @@ lock, and tells the run's listeners; which field that is, the lifecycle table sa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from threading import RLock
 from types import MappingProxyType
@@ -19,7 +18,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import ALLOWED, PackageStatus, Trigger, move, rule_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 MAX_TEXT: Final = 16_384
 """Characters of a name, version, error or reason; a longer error is cut, so that a record stays bounded."""
@@ -258,9 +257,9 @@ def _count(field: str, value: int) -> int:
 
 def _pack_artifacts(artifacts: Mapping[str, str]) -> bytes:
     for name, digest in artifacts.items():
-        if not isinstance(name, str) or not _FILE_NAME.fullmatch(_text("artifacts", name)) or name in {".", ".."}:
+        if not _FILE_NAME.fullmatch(_text("artifacts", name)) or name in {".", ".."}:
             raise _invalid("artifacts", f"has {name!r:.300}, which is no file name")
-        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        if not _SHA256.fullmatch(_text("artifacts", digest)):
             raise _invalid("artifacts", f"has {digest!r:.80} for {name!r}: not a sha256 of 64 lower-case hex digits")
     return msgspec.json.encode(dict(artifacts)) if artifacts else b""
 

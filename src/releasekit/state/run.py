@@ -6,8 +6,6 @@ needs the file only. Everything that can be derived, such as who is blocked by w
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -15,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus, Trigger, rule_for, trigger_towards
+from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus, rule_for, trigger_towards
 from releasekit.persistence import atomic
 from releasekit.state import snapshot
-from releasekit.state.package import LOCK, PackageState, Transition
+from releasekit.state.package import LOCK, PackageState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from releasekit.state.package import Transition
 
 STATE_FILENAME: Final = ".releasekit-state.json"
 
@@ -79,7 +80,7 @@ class RunState:
         """Name → package, read only, in the order of declaration."""
         return MappingProxyType(self._packages)
 
-    def init_package(
+    def init_package(  # noqa: PLR0913  # one argument a field
         self,
         name: str,
         *,
@@ -226,9 +227,7 @@ class RunState:
         """Encode the run as the content of its state file."""
         with LOCK:
             packages = list(self._packages.values())
-            return snapshot.encode(
-                snapshot.Snapshot(self.git_sha, self.created_at, self.run_id, self.index, packages)
-            )
+            return snapshot.encode(snapshot.Snapshot(self.git_sha, self.created_at, self.run_id, self.index, packages))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state file, durably and atomically.
@@ -309,7 +308,7 @@ class RunState:
         self._packages[package.name] = package
 
     def _names(self, *statuses: PackageStatus) -> list[str]:
-        return snapshot.package_names(p for p in list(self._packages.values()) if p.status in statuses)
+        return sorted(p.name for p in list(self._packages.values()) if p.status in statuses)
 
     def _required(self, name: str, required: str) -> PackageState:
         if required not in self._packages:
@@ -336,7 +335,5 @@ class RunState:
                     stack.append((required, iter(self[required].requires)))
 
 
-def _restore(
-    git_sha: str, packages: Mapping[str, PackageState], created_at: str, run_id: str, index: str
-) -> RunState:
+def _restore(git_sha: str, packages: Mapping[str, PackageState], created_at: str, run_id: str, index: str) -> RunState:
     return RunState(git_sha, packages, created_at, run_id=run_id, index=index)

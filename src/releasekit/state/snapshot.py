@@ -9,9 +9,10 @@ Either way a file is read whole or refused whole.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType  # noqa: TC002  # msgspec reads the annotations
+from msgspec.structs import asdict
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
@@ -20,7 +21,6 @@ from releasekit.persistence import codec
 from releasekit.state.package import PackageState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 SCHEMA: Final = 1
@@ -41,7 +41,8 @@ class StateCorruptedError(ReleaseKitError):
         super().__init__(
             E.STATE_CORRUPTED,
             where,
-            hint or "restore the file from a copy, or run `releasekit publish --fresh` to start over: "
+            hint
+            or "restore the file from a copy, or run `releasekit publish --fresh` to start over: "
             "the old file is kept aside, and the index is asked what is already there",
         )
         self.args = (path, place, problem, hint)
@@ -49,7 +50,7 @@ class StateCorruptedError(ReleaseKitError):
         self.place = place
 
 
-class Snapshot(NamedTuple):
+class Snapshot(Struct):
     """What a state file holds, without behaviour."""
 
     git_sha: str
@@ -102,7 +103,7 @@ def encode(snapshot: Snapshot) -> bytes:
     """Encode a run as the content of its state file."""
     return codec.encode(
         {"schema": SCHEMA}
-        | snapshot._asdict()
+        | asdict(snapshot)
         | {"packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in snapshot.packages}}
     )
 
@@ -126,7 +127,7 @@ def decode(data: bytes, path: Path) -> Snapshot:
         strict = isinstance(document, dict) and "schema" in document
         if strict:
             _check_schema(document["schema"], path)
-        top = codec.convert(document, _Strict if strict else _Lenient)
+        top: _Strict | _Lenient = codec.convert(document, _Strict) if strict else codec.convert(document, _Lenient)
         read = _strict_package if strict else _lenient_package
         packages = [read(name, fields, path) for name, fields in top.packages.items()]
     except codec.CodecError as error:
@@ -175,8 +176,3 @@ def _package(key: str, fields: dict[str, Any], path: Path) -> PackageState:
     except ReleaseKitError as error:
         field, _, problem = error.message.partition(" ")
         raise StateCorruptedError(path, f"{place}.{field}", problem) from None
-
-
-def package_names(packages: Iterable[PackageState]) -> list[str]:
-    """Name some packages, sorted: the form in which every query answers."""
-    return sorted(package.name for package in packages)
