@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import FINAL, PackageStatus
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.index import is_complete
-from releasekit.state import RunState
+from releasekit.state import STATE_FILENAME, RunState, no_run
 from releasekit.store import RunLock, RunStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from releasekit.pipeline.index import Index
@@ -52,6 +54,21 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
         raise
     store.close()
     return await open_run(path, plan, index, fresh=True)
+
+
+@contextlib.contextmanager
+def open_for_change(directory: Path) -> Iterator[RunStore]:
+    """Open the run of a workspace to change it by hand: what a crash left in flight is recovered first.
+
+    Raises:
+        ReleaseKitError: There is none (`E.STATE_NOT_FOUND`), it can't be trusted, or it is at work.
+    """
+    path = directory / STATE_FILENAME
+    if not path.exists():
+        raise no_run(directory)
+    with RunStore.open(path) as store:
+        store.state.recover()
+        yield store
 
 
 def _resume(store: RunStore, plan: RunState) -> RunStore:

@@ -5,6 +5,6 @@
 
 from releasekit.lifecycle import PackageStatus
 from releasekit.state.package import PackageState, Transition
-from releasekit.state.run import STATE_FILENAME, RunState
+from releasekit.state.run import STATE_FILENAME, RunState, no_run
 
-__all__ = ["STATE_FILENAME", "PackageState", "PackageStatus", "RunState", "Transition"]
+__all__ = ["STATE_FILENAME", "PackageState", "PackageStatus", "RunState", "Transition", "no_run"]

@@ -40,6 +40,15 @@ class UnknownPackageError(ReleaseKitError, KeyError):
         self.package = package
 
 
+def no_run(directory: Path) -> ReleaseKitError:
+    """Make the error that says that a workspace has no run (`E.STATE_NOT_FOUND`)."""
+    return ReleaseKitError(
+        E.STATE_NOT_FOUND,
+        f"there is no run in {directory.resolve()}",
+        "begin one with `releasekit publish --index NAME`, or name the workspace",
+    )
+
+
 class RunState:
     """Every package of one run.
 

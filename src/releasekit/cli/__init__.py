@@ -1,0 +1,100 @@
+"""The command line: parse, call, exit code. A file a command; none decides anything about a release.
+
+A command's module is imported when it is called, so that `--help` and `status` start quickly.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from releasekit.errors import ReleaseKitError
+
+INTERRUPTED: Final = 130
+COMMANDS: Final = {
+    "publish": "Publish every package that is not published yet, or go on with that.",
+    "plan": "Show what would be published, in which order, and what is skipped.",
+    "status": "Show how far the run is.",
+    "retry": "Give failed packages another chance.",
+    "skip": "Leave a waiting package out of the run.",
+    "diagram": "Draw the run, or the lifecycle of a package.",
+    "demo": "Watch a real release being killed half-way and finished anyway.",
+    "explain": "Explain an error code.",
+    "clean": "Remove the files of a finished run.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"releasekit.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="releasekit")
+def releasekit() -> None:
+    r"""Publish the packages of a monorepo, each once, in dependency order.
+
+    A run that is killed, interrupted or refused goes on with the same command: what is published stays
+    published, and what was built is sent as it was built. Start with `releasekit demo`.
+
+    \b
+    Exit codes of `publish`:
+      0  everything is published or skipped
+      1  failed before anything was published
+      2  the command line is wrong
+      3  partly published; the same command resumes
+      4  a conflict that a person must decide
+      130  interrupted; the same command resumes
+    """
+
+
+def main() -> int:
+    """Run the command line, and turn every foreseen error into a message.
+
+    Returns:
+        The exit code, as the group's help lists them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
+    try:
+        code: int | None = releasekit.main(standalone_mode=False)
+    except ReleaseKitError as error:
+        _complain(str(error))
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted; the same command goes on")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        _complain(f"{error}\n  hint: check the path, its permissions and the space on the disk")
+        return 1
+    return code or 0
+
+
+def _complain(message: str) -> None:
+    from releasekit.cli.output import printable  # noqa: PLC0415  # only on errors
+
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(message)}", err=True)

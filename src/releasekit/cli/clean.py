@@ -1,0 +1,52 @@
+"""`releasekit clean`: remove the files of a finished run."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import click
+
+from releasekit.cli import output
+from releasekit.pipeline import is_finished
+from releasekit.pipeline.build import DIST_DIRECTORY
+from releasekit.state import STATE_FILENAME, RunState, no_run
+from releasekit.store import RunLock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("clean")
+@output.workspace_argument
+@click.option("--force", is_flag=True, help="Also of an unfinished run, which can't be resumed afterwards.")
+@output.json_option
+def command(*, workspace: Path, force: bool, as_json: bool) -> None:
+    """Remove the files of a finished run.
+
+    That is the state file, the built files, and whatever --fresh kept aside. The lock file stays: it is empty, and
+    deleting it would let two processes in. What was published is not touched.
+    """
+    if not workspace.is_dir():
+        raise no_run(workspace)
+    lock = RunLock(workspace)
+    try:
+        removed = [path for name in (STATE_FILENAME, DIST_DIRECTORY) for path in sorted(workspace.glob(f"{name}*"))]
+        path = workspace / STATE_FILENAME
+        if path in removed and not force and not is_finished(RunState.load(path)):
+            raise click.UsageError(
+                f"the run in {workspace} is not finished: `releasekit publish` goes on with it, `--force` gives it up"
+            )
+        for old in removed:
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
+    finally:
+        lock.release()
+    if as_json:
+        output.print_json({"removed": [str(path) for path in removed]})
+        return
+    for old in removed:
+        click.echo(f"removed {output.printable(str(old))}")
+    click.echo("next: nothing." if removed else "next: nothing. There was nothing to remove.")

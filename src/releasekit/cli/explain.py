@@ -1,0 +1,128 @@
+"""`releasekit explain`: what an error code means and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from releasekit.errors import E
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EXPLANATIONS: Final[Mapping[E, str]] = {
+    E.BUILD_FAILED: (
+        "`uv build` ended with an error; what it printed is in the message. Nothing was uploaded, unless --no-"
+        "gate was given. Mend the package and run the same command again."
+    ),
+    E.BUILD_INCOMPLETE: (
+        "A build must give exactly one sdist and at least one wheel of the version in the plan. Check the "
+        "package's build backend and that it takes its version from pyproject.toml."
+    ),
+    E.DEMO_DIRECTORY: (
+        "The demo makes its own directory and refuses one that has anything in it. Choose another with --to, or "
+        "remove it."
+    ),
+    E.DEMO_FAILED: ("A check at the end of the demo did not hold. Please report it, with what it printed."),
+    E.DIAGRAM_FORMAT: ("The suffix of the file chooses the format: .dot, .svg, .png or .mmd (Mermaid)."),
+    E.FILE_FAILED: (
+        "A file could not be written or read: no space, no permission, or a broken disk. The state of the run is "
+        "kept; mend the disk and run the same command again."
+    ),
+    E.GIT_FAILED: (
+        "A release belongs to a commit, so the workspace must be in a git repository with at least one commit, "
+        "and the program git on PATH."
+    ),
+    E.GRAPHVIZ_MISSING: (
+        "SVG and PNG are drawn by Graphviz: install the extra `releasekit[diagrams]`, which carries it, or put "
+        "the program `dot` on PATH. .dot and .mmd need neither."
+    ),
+    E.INDEX_CONFLICT: (
+        "The index shows a file of this name with another sha256 than ours. One name must have one content for "
+        "ever, so nothing is overwritten and nothing is tried again. Find out who published that file; usually "
+        "the answer is a new version. What requires the package is held until then."
+    ),
+    E.INDEX_UNKNOWN: (
+        "--index takes the name of a [[tool.uv.index]] in the workspace's pyproject.toml that has a url and a "
+        "publish-url, or `pypi`, or a directory written with a slash."
+    ),
+    E.INDEX_UNREADABLE: (
+        "The index was asked which files it has, and gave no usable answer. Check its url, the network and the "
+        "credentials for reading. Nothing is sent to an index that can't be read back."
+    ),
+    E.PUBLISH_FAILED: (
+        "The upload was refused or did not get through; what uv or the system said is in the message. The next "
+        "run asks the index first and sends only what is missing."
+    ),
+    E.PUBLISHED_MISSING: (
+        "The index does not show a file that an earlier process of this run saw there. It may lag, or the file "
+        "was removed. Nothing is published on top of it before that is clear."
+    ),
+    E.STATE_CLOSED: ("A `RunStore` was used after `close`. Open the run again."),
+    E.STATE_CORRUPTED: (
+        "The state file is not one that releasekit wrote, or it was changed so that it can't be trusted. Restore "
+        "it from a copy, or start over with --fresh: the old file is kept aside, and what is already on the index"
+        " is found there."
+    ),
+    E.STATE_EXISTS: ("`RunStore.create` begins a run and found one. Open it, or move it aside."),
+    E.STATE_ILLEGAL_TRANSITION: (
+        "The lifecycle does not allow this trigger in the package's status; the message lists what it allows. "
+        "`releasekit diagram --lifecycle` draws all of it."
+    ),
+    E.STATE_INVALID_VALUE: (
+        "A value that no run could have: an empty name, a negative number, a digest that is no sha256."
+    ),
+    E.STATE_LOCKED: (
+        "Another process is at work on this run. The lock is the operating system's: it is free as soon as that "
+        "process ends, however it ends. Don't delete the lock file."
+    ),
+    E.STATE_NOT_DURABLE: (
+        "The state could not be written to disk, so the run stopped: nothing is uploaded that is not recorded "
+        "first. Mend the disk and run the same command again: it goes on from what was written."
+    ),
+    E.STATE_NOT_FOUND: ("There is no run in this directory. `releasekit publish` begins one."),
+    E.STATE_PACKAGE_EXISTS: ("A package can be declared once in a run."),
+    E.STATE_PLAN_MISMATCH: (
+        "The unfinished run was begun with other packages, versions, requirements or another index. Undo the "
+        "change to finish it, or start over with --fresh."
+    ),
+    E.STATE_SHA_MISMATCH: (
+        "The unfinished run belongs to another commit. Check that commit out to finish it, or start over with "
+        "--fresh: what is on the index already is found there."
+    ),
+    E.STATE_TRACKED: (
+        "The state file is in git. Whoever can commit could then mark packages as published. Untrack it and add "
+        "`.releasekit-*` to .gitignore."
+    ),
+    E.STATE_UNKNOWN_PACKAGE: ("The run has no package of that name. `releasekit status` lists them."),
+    E.UV_MISSING: ("releasekit builds and uploads with uv. Install it with `pip install uv`."),
+    E.VERIFY_TIMEOUT: (
+        "Everything was sent, but the index did not show it in time. Large indexes lag for minutes. Run the same "
+        "command again: what is there is not sent twice. --verify-timeout sets the patience."
+    ),
+    E.WORKSPACE_CYCLE: (
+        "Packages require each other in a circle, so none can be published first. The message shows the circle; "
+        "make one of its requirements optional (an extra), or merge packages."
+    ),
+    E.WORKSPACE_INVALID: ("A pyproject.toml is not what it should be; the message names the file and the key."),
+    E.WORKSPACE_NOT_FOUND: ("There is no uv workspace in that directory: no pyproject.toml, or no package in it."),
+}
+
+
+@click.command("explain")
+@click.argument("code", required=False)
+def command(*, code: str | None) -> None:
+    """Explain an error code.
+
+    Every error message ends with its code, like RK-STATE-LOCKED. Without a code, all of them are listed.
+    """
+    if code is None:
+        click.echo("\n".join(E))
+        return
+    wanted = code.upper().replace("_", "-").removeprefix("RK-").removeprefix("E.")
+    known = next((known for known in E if known == f"RK-{wanted}"), None)
+    if known is None:
+        raise click.BadParameter(f"{code!r} is no error code; `releasekit explain` lists them", param_hint="CODE")
+    click.echo(f"{known}\n")
+    click.echo(click.wrap_text(EXPLANATIONS[known], width=100))

@@ -1,0 +1,152 @@
+"""What every command prints alike: JSON for machines, tables for people, and nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from releasekit.errors import E
+from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
+from releasekit.palette import PALETTE
+from releasekit.state import STATE_FILENAME, RunState, no_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from releasekit.state import PackageState
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+NOTE_WIDTH: Final = 100  # characters of an error in a table; `--json` has all of it
+
+_DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
+
+
+def workspace_argument(function: F) -> F:
+    """Give a command the optional argument WORKSPACE."""
+    return click.argument("workspace", default=".", type=_DIRECTORY, metavar="[WORKSPACE]")(function)
+
+
+def workspace_option(function: F) -> F:
+    """Give a command, whose arguments are packages, the option --workspace."""
+    help_text = "The directory of the workspace's pyproject.toml."
+    option = click.option(
+        "--workspace", default=".", show_default="the current directory", type=_DIRECTORY, help=help_text
+    )
+    return option(function)
+
+
+def json_option(function: F) -> F:
+    """Give a command the flag --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(function)
+
+
+def printable(text: str) -> str:
+    """Escape what could steer a terminal or change the order of its text; newlines stay."""
+    return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def print_json(document: Any) -> None:  # noqa: ANN401  # any JSON
+    """Print a document for machines."""
+    from releasekit.persistence import codec  # noqa: PLC0415  # only where used
+
+    click.echo(codec.encode(document), nl=False)
+
+
+def load_run(workspace: Path) -> RunState:
+    """Read the run of a workspace without taking its lock.
+
+    Raises:
+        ReleaseKitError: There is none (`E.STATE_NOT_FOUND`), or it can't be trusted (`E.STATE_CORRUPTED`).
+    """
+    try:
+        return RunState.load(workspace / STATE_FILENAME)
+    except FileNotFoundError as error:
+        raise no_run(workspace) from error
+
+
+def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
+    """Say in one line why a package is where it is."""
+    if package.error or package.reason:
+        first, *more = (package.error or package.reason).splitlines()
+        return first if len(first) <= NOTE_WIDTH and not more else f"{first[:NOTE_WIDTH]} …"
+    if package.name in blocked:
+        return f"blocked by {', '.join(blocked[package.name])}"
+    if package.status == PackageStatus.PENDING:
+        waits = [name for name in package.requires if state[name].status not in FINAL]
+        return f"waits for {', '.join(waits)}" if waits else ""
+    return ""
+
+
+def print_run(state: RunState) -> None:
+    """Print a run as a table, and how many packages are in which status."""
+    blocked = state.blocked_packages()
+    ordered = sorted(state.packages.values(), key=lambda package: (package.level, package.name))
+    rows = [
+        (PALETTE[p.status].glyph, p.name, p.version, p.status.value, printable(note(p, state, blocked)))
+        for p in ordered
+    ]
+    for line, package in zip(columns(rows), ordered, strict=True):
+        *styles, colour = PALETTE[package.status].style.split()
+        click.secho(line, fg=colour, bold="bold" in styles)
+    click.echo(f"\n{counts(state)}")
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Align rows of text in columns, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def counts(state: RunState) -> str:
+    """Count the packages by status, in the order of the lifecycle."""
+    statuses = [package.status for package in state.packages.values()]
+    told = [f"{statuses.count(status)} {status}" for status in PackageStatus if status in statuses]
+    return f"{len(state)} packages: {', '.join(told) or 'none'}"
+
+
+def next_step(state: RunState, *, at_rest: bool) -> str:
+    """Say what to do next.
+
+    Args:
+        state: The run.
+        at_rest: Whether it is known that no process is at work on it.
+    """
+    if all(package.status in FINAL for package in state.packages.values()):
+        return "next: nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
+    if conflicts := conflicts_of(state):
+        return f"next: decide about {', '.join(conflicts)}: the index has other content under the same name."
+    again = "run the same `releasekit publish` command again: it goes on from here"
+    if state.failed_packages():
+        return f"next: mend the errors of {', '.join(state.failed_packages())}, then {again}."
+    if not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values()):
+        return f"next: wait. If nothing is at work here any more, {again}."
+    return f"next: {again}."
+
+
+def conflicts_of(state: RunState) -> list[str]:
+    """Name the packages that failed of a conflict with the index, sorted."""
+    return [name for name in state.failed_packages() if E.INDEX_CONFLICT in state[name].error]
+
+
+def result(state: RunState) -> dict[str, Any]:
+    """Tell a run's result as JSON; see the README for its fields."""
+    packages = state.packages.values()
+    return {
+        "run_id": state.run_id,
+        "git_sha": state.git_sha,
+        "index": state.index,
+        "complete": all(package.status in FINAL for package in packages),
+        "packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in packages},
+        "blocked": state.blocked_packages(),
+        "conflicts": conflicts_of(state),
+    }
+
+
+def command_line(*words: str) -> str:
+    """Write a command as it can be pasted into a shell."""
+    return shlex.join(("releasekit", *words))

@@ -1,0 +1,50 @@
+"""`releasekit plan`: what `publish` would do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from releasekit import pipeline
+from releasekit.cli import output
+from releasekit.lifecycle import PackageStatus
+from releasekit.workspace import load_workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("plan")
+@output.workspace_argument
+@click.option("--index", "index_name", help="Also ask this index what it has already.")
+@output.json_option
+def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
+    """Show what would be published, in which order, and what is skipped.
+
+    A package is published after everything that it requires; those of one level are independent of each other.
+    Nothing is written. Without --index no network is used.
+    """
+    found = load_workspace(workspace)
+    plan = pipeline.declare(found, "", "")
+    if index_name:
+        asyncio.run(pipeline.skip_complete(plan, pipeline.choose_index(index_name, found)))
+    packages = list(plan.packages.values())
+    if as_json:
+        fields = ("name", "version", "level", "requires", "status", "reason")
+        output.print_json({"packages": [{field: getattr(p, field) for field in fields} for p in packages]})
+        return
+    rows = [
+        (str(p.level), p.name, p.version, (p.reason and f"skipped: {output.printable(p.reason)}") or _after(p.requires))
+        for p in packages
+    ]
+    for line in output.columns([("level", "package", "version", ""), *rows]):
+        click.echo(line)
+    wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
+    click.echo(f"\n{wanted} of {len(packages)} packages would be published.")
+    click.echo("next: `releasekit publish --index NAME`" if wanted else "next: nothing to do.")
+
+
+def _after(requires: tuple[str, ...]) -> str:
+    return f"after {', '.join(requires)}" if requires else ""

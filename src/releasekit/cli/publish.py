@@ -1,0 +1,139 @@
+"""`releasekit publish`: begin a run, or go on with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from releasekit import logging
+from releasekit.cli import INTERRUPTED, output
+from releasekit.errors import E
+from releasekit.pipeline import Request, is_finished, release
+from releasekit.pipeline.steps import VERIFY_TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from releasekit.pipeline import Orchestrator, Outcome
+    from releasekit.state import RunState, Transition
+
+DONE: Final = 0
+NOTHING_PUBLISHED: Final = 1
+PARTLY_PUBLISHED: Final = 3
+CONFLICT: Final = 4
+
+
+@click.command("publish")
+@output.workspace_argument
+@click.option("--index", "index_name", required=True, help="A [[tool.uv.index]], `pypi`, or a directory (./out).")
+@click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="processors",
+              help="Builds, and uploads, at a time.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Start over; the files of the run that is there are kept aside.")
+@click.option("--no-gate", is_flag=True, help="Upload a package before every other is built.")
+@click.option("--fail-fast", is_flag=True, help="Begin nothing new once a package has failed.")
+@click.option("--verify-timeout", type=click.FloatRange(min=0.1), default=VERIFY_TIMEOUT, show_default=True,
+              metavar="SECONDS", help="How long the index may take to show a file.")  # fmt: skip
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
+              show_default=True, help="What is logged on stderr.")  # fmt: skip
+@click.option("--log-json", is_flag=True, help="Log one JSON object a line.")
+@output.json_option
+def command(  # noqa: PLR0913  # one argument an option
+    *,
+    workspace: Path,
+    index_name: str,
+    jobs: int,
+    fresh: bool,
+    no_gate: bool,
+    fail_fast: bool,
+    verify_timeout: float,
+    log_level: str,
+    log_json: bool,
+    as_json: bool,
+) -> int:
+    r"""Publish every package that is not published yet, or go on with that.
+
+    Everything is built first; then each package is uploaded and verified as soon as what it requires is
+    published. The state of the run is in the workspace, in .releasekit-state.json: when the run stops, for
+    whatever reason, the same command goes on. Credentials are taken from the environment only, as uv takes
+    them: UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD.
+
+    \b
+    releasekit publish --index pypi            the packages of this directory, to uv's default index
+    releasekit publish ws --index ./out        those of ws, as files in the directory out
+    """
+    live = click.get_text_stream("stderr").isatty() and not log_json
+    logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
+    request = Request(
+        workspace=workspace,
+        index=index_name,
+        jobs=jobs,
+        fresh=fresh,
+        gate=not no_gate,
+        fail_fast=fail_fast,
+        verify_timeout=verify_timeout,
+    )
+    outcome = asyncio.run(release(request, partial(_watch, live=live)))
+    state, error, code = outcome.state, outcome.error, exit_code(outcome)
+    if as_json:
+        output.print_json(output.result(state) | {"exit_code": code, "error": str(error or "")})
+    else:
+        output.print_run(state)
+        click.echo(output.next_step(state, at_rest=True))
+    if error:
+        click.echo(f"error: {output.printable(str(error))}", err=True)
+    if code:
+        click.echo(f"resume: {output.command_line('publish', str(workspace), '--index', index_name)}", err=True)
+    return code
+
+
+def exit_code(outcome: Outcome) -> int:
+    """Tell a release's exit code, as the group's help lists them."""
+    state, error = outcome.state, outcome.error
+    if outcome.interrupted:
+        return INTERRUPTED
+    if output.conflicts_of(state) or (error and error.code in {E.INDEX_CONFLICT, E.PUBLISHED_MISSING}):
+        return CONFLICT
+    if is_finished(state) and not error:
+        return DONE
+    return PARTLY_PUBLISHED if state.published_packages() else NOTHING_PUBLISHED
+
+
+@contextmanager
+def _watch(orchestrator: Orchestrator, *, live: bool) -> Iterator[None]:
+    """Show and log a run while it works; stop it gently on the first SIGINT or SIGTERM, at once on the second."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, orchestrator.stop)
+    orchestrator.state.listen(log_move)
+    try:
+        with _live_table(orchestrator.state) if live else nullcontext():
+            yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def log_move(moved: Transition) -> None:
+    """Log one move of a package: one event, one line."""
+    logging.get_logger("releasekit.lifecycle").info(
+        "releasekit.package_moved",
+        package=moved.package,
+        trigger=moved.trigger.value,
+        source=moved.source.value,
+        target=moved.target.value,
+        **{key: value for key, value in moved.carried.items() if isinstance(value, str)},
+    )
+
+
+def _live_table(state: RunState) -> AbstractContextManager[object]:
+    from releasekit.cli.live import live_table  # noqa: PLC0415  # rich, only for a terminal
+
+    return live_table(state)

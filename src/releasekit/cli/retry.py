@@ -1,0 +1,36 @@
+"""`releasekit retry`: give failed packages another chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from releasekit.cli import output
+from releasekit.pipeline import open_for_change
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("retry")
+@click.argument("packages", nargs=-1, metavar="[PACKAGE]...")
+@output.workspace_option
+@output.json_option
+def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> None:
+    """Give failed packages another chance.
+
+    Without names, all that failed. `publish` does the same by itself when it goes on with a run; this command is
+    for choosing which. Nothing is built or sent before the next `publish`.
+    """
+    with open_for_change(workspace) as store:
+        chosen = list(packages) or store.state.failed_packages()
+        for name in chosen:
+            store.state[name].retry()
+        store.commit()
+        state = store.state
+    if as_json:
+        output.print_json({"retried": chosen} | output.result(state))
+        return
+    click.echo(f"pending again: {', '.join(chosen)}" if chosen else "nothing had failed")
+    click.echo(output.next_step(state, at_rest=True))

@@ -1,0 +1,37 @@
+"""`releasekit skip`: leave a waiting package out of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from releasekit.cli import output
+from releasekit.pipeline import open_for_change
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("skip")
+@click.argument("package")
+@click.option(
+    "--reason", default="skipped by hand", show_default=True, help="Why; it is shown wherever the package is."
+)
+@output.workspace_option
+@output.json_option
+def command(*, package: str, reason: str, workspace: Path, as_json: bool) -> None:
+    """Leave a waiting package out of the run.
+
+    Only a pending package can be skipped (a failed one: `retry` it first), and for this run for good: what
+    requires it goes on as if it were published.
+    """
+    with open_for_change(workspace) as store:
+        store.state[package].skip(reason)
+        store.commit()
+        state = store.state
+    if as_json:
+        output.print_json({"skipped": [package]} | output.result(state))
+        return
+    click.echo(f"skipped: {output.printable(package)} ({output.printable(reason)})")
+    click.echo(output.next_step(state, at_rest=True))
