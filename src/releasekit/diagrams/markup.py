@@ -1,0 +1,157 @@
+"""What the pictures share: text made harmless, fonts and colours, and edges that say nothing new left out.
+
+Names, versions and errors come from anywhere, so they are never put into a picture as they are. Nodes are
+called ``n0``, ``n1``, …: no name is ever an identifier.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Final
+
+import graphviz
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+INK: Final = "#212529"
+FAINT: Final = "#6c757d"
+PAPER: Final = "#ffffff"
+"""The background is drawn, so that a picture can be read on a dark page too."""
+
+_FONT: Final = "Helvetica,Arial,sans-serif"
+_WORD_JOINER: Final = "\u2060"
+_ELLIPSIS: Final = "…"
+_TOOLTIP_LENGTH: Final = 500
+
+
+GRAPH: Final = {
+    "bgcolor": PAPER,
+    "fontname": _FONT,
+    "fontsize": "11",
+    "fontcolor": INK,
+    "labelloc": "b",
+    "nodesep": "0.3",
+    "pad": "0.3",
+    "rankdir": "LR",
+}
+NODE: Final = {
+    "fontname": _FONT,
+    "fontsize": "13",
+    "margin": "0.12,0.06",
+    "penwidth": "1.4",
+    "shape": "box",
+    "style": "rounded,filled",
+}
+EDGE: Final = {
+    "arrowsize": "0.75",
+    "color": INK,
+    "fontcolor": INK,
+    "fontname": _FONT,
+    "fontsize": "11",
+    "penwidth": "1.3",
+}
+_TABLE: Final[dict[str, str | int]] = {"border": 0, "cellborder": 0, "cellspacing": 0, "cellpadding": 3}
+
+
+def picture(name: str, **attributes: str) -> Any:  # noqa: ANN401  # graphviz is untyped
+    """Start a picture: a `graphviz.Digraph` in the style of them all."""
+    return graphviz.Digraph(name, graph_attr=GRAPH | attributes, node_attr=NODE, edge_attr=EDGE)
+
+
+def plain(text: str) -> str:
+    """Put a text on one line: white space becomes a blank, what can't be printed the replacement character."""
+    printable = (c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return " ".join("".join(printable).split())
+
+
+def shorten(text: str, length: int) -> str:
+    """Make a plain text no longer than `length` characters."""
+    text = plain(text)
+    return text if len(text) <= length else text[: length - 1] + _ELLIPSIS
+
+
+def wrap(text: str, width: int, lines: int) -> list[str]:
+    """Break a plain text into at most `lines` lines of at most `width` characters."""
+    return textwrap.wrap(plain(text[: 4 * width * lines]), width, max_lines=lines, placeholder=_ELLIPSIS)
+
+
+def to_html(text: str) -> str:
+    r"""Escape a plain text for an HTML-like label.
+
+    Graphviz replaces ``\N``, ``\G`` and the like even there, and even if the backslash is an entity, so each
+    backslash is followed by a word joiner, which takes no room.
+    """
+    return html.escape(text).replace("\\", "\\" + _WORD_JOINER)
+
+
+def tooltip(text: str) -> str:
+    """Make any text a tooltip, which is plain to Graphviz even between angle brackets."""
+    return str(graphviz.nohtml(to_html(shorten(text, _TOOLTIP_LENGTH))))
+
+
+def to_mermaid(text: str) -> str:
+    """Escape a plain text for a quoted Mermaid label: all ASCII but the harmless as entity codes."""
+    return "".join(c if c.isalnum() or c in " ._-" or not c.isascii() else f"#{ord(c)};" for c in text)
+
+
+def table(rows: Iterable[Iterable[str]], **attributes: str | int) -> str:
+    """Make an HTML-like label of cells that are already markup."""
+    start = " ".join(f'{name}="{value}"' for name, value in (_TABLE | attributes).items())
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f"<<table {start}>{body}</table>>"
+
+
+def legend(cells: Iterable[str]) -> str:
+    """Make a picture's label, which stands below it, of cells side by side."""
+    row = list(cells)
+    space = f'<td colspan="{len(row)}" height="12"></td>'
+    return table([[space], row], cellpadding=5, cellspacing=6)
+
+
+def cell(text: str, *, size: int = 0, colour: str = "", tag: str = "", **attributes: str) -> str:
+    """Make a cell of one line of plain text.
+
+    Args:
+        text: The text, not yet escaped.
+        size: Its size in points.
+        colour: Its colour.
+        tag: ``b`` or ``i``.
+        attributes: The attributes of ``<td>``.
+    """
+    # Graphviz refuses a cell with an empty text inside a tag.
+    content = to_html(text) or " "
+    if tag:
+        content = f"<{tag}>{content}</{tag}>"
+    font = (f' point-size="{size}"' if size else "") + (f' color="{colour}"' if colour else "")
+    start = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<td{start}>{f'<font{font}>{content}</font>' if font else content}</td>"
+
+
+def reduce(requirements: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
+    """Leave out the edges that longer paths already tell: the transitive reduction.
+
+    Args:
+        requirements: Node → the nodes it requires; those that are no keys are ignored.
+
+    Yields:
+        (required, dependent), in the order of the keys; every edge, if there is a cycle.
+    """
+    known = {node: [r for r in dict.fromkeys(rs) if r in requirements] for node, rs in requirements.items()}
+    try:
+        order = list(TopologicalSorter(known).static_order())
+    except CycleError:
+        yield from ((required, node) for node, requires in known.items() for required in requires)
+        return
+    bit = {node: 1 << i for i, node in enumerate(order)}
+    above: dict[str, int] = {}  # a set of nodes is one whole number: there may be thousands of nodes
+    for node in order:
+        above[node] = bit[node]
+        for required in known[node]:
+            above[node] |= above[required]
+    for node, requires in known.items():
+        for required in requires:
+            if not any(above[other] & bit[required] for other in requires if other != required):
+                yield required, node
