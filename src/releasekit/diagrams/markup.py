@@ -75,7 +75,7 @@ def shorten(text: str, length: int) -> str:
 
 def wrap(text: str, width: int, lines: int) -> list[str]:
     """Break a plain text into at most `lines` lines of at most `width` characters."""
-    return textwrap.wrap(plain(text[: 4 * width * lines]), width, max_lines=lines, placeholder=_ELLIPSIS)
+    return textwrap.wrap(plain(text), width, max_lines=lines, placeholder=_ELLIPSIS)
 
 
 def to_html(text: str) -> str:

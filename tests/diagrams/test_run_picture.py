@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pygraphviz
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from releasekit.diagrams import draw_run, run_dot, run_mermaid
+from releasekit.diagrams.render import svg
+from releasekit.diagrams.sample import RUN, Sample
+from releasekit.lifecycle import PackageStatus
+from releasekit.palette import PALETTE
+from releasekit.state import PackageState, RunState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOSTILE = (
+    'a"b',
+    "a\\",
+    '\\"',
+    "a\nb",
+    "<b>",
+    "<b>bold</b>",
+    "<>",
+    "&lt;",
+    "a:b:n",
+    "\\N\\G\\L\\l",
+    "node",
+    "n1",
+    "-->",
+    "]",
+    "}",
+    "%%",
+    "#35;",
+    "`",
+    " ",
+    "\x00\x1b[31m",
+    "\u202e\u2028\ufffe",
+    "日本",
+    "x" * 16_000,
+)
+TEXTS = st.one_of(st.text(min_size=1), st.sampled_from(HOSTILE), st.text('"\\<>&[]{}|;:#%\n-n', min_size=1))
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> list[Sample]:
+    names = draw(st.lists(TEXTS, max_size=6, unique=True))
+    return [
+        Sample(
+            name,
+            draw(st.sampled_from(PackageStatus)),
+            draw(TEXTS | st.just("")),
+            tuple(draw(st.lists(st.sampled_from(names)))),
+            draw(TEXTS | st.just("")),
+            draw(TEXTS | st.just("")),
+        )
+        for name in names
+    ]
+
+
+@settings(deadline=None)
+@given(runs())
+def test_any_run_gives_dot_that_reads_back_with_its_packages_and_nothing_else(run: list[Sample]) -> None:
+    picture = pygraphviz.AGraph(string=run_dot(run))
+    ids = {package.name: f"n{i}" for i, package in enumerate(run)}
+    assert list(picture.nodes()) == list(ids.values())
+    wanted = {(ids[required], ids[package.name]) for package in run for required in package.requires}
+    assert {tuple(edge) for edge in picture.edges()} <= wanted
+    for package in run:
+        label = picture.get_node(ids[package.name]).attr["label"]
+        ET.fromstring(label)  # noqa: S314  # our own output
+        assert picture.get_node(ids[package.name]).attr["fillcolor"] == PALETTE[package.status].fill
+
+
+@given(runs())
+def test_any_run_gives_mermaid_of_one_line_a_thing(run: list[Sample]) -> None:
+    head, *lines = run_mermaid(run).splitlines()
+    assert head == "flowchart LR"
+    nodes = [line for line in lines if re.fullmatch(r'  n\d+\["[^"\[\]{}()`]*"\]:::[a-z]+', line)]
+    edges = [line for line in lines if re.fullmatch(r"  n\d+ --> n\d+", line)]
+    styles = [line for line in lines if re.fullmatch(r"  classDef [a-z]+ [a-z#0-9:,]+", line)]
+    assert len(nodes) == len(run)
+    assert len(nodes) + len(edges) + len(styles) == len(lines)
+
+
+def test_a_hostile_name_is_shown_as_it_is() -> None:
+    names = [name for name in HOSTILE if name.isprintable() and name.strip() and len(name) < 40]
+    picture = svg(run_dot([Sample(name, PackageStatus.PENDING, "") for name in names]))
+    texts = ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314  # our own output
+    legend, *shown = [(text.text or "").replace("\u2060", "") for text in texts]
+    assert legend == f"○ pending {len(names)}"
+    assert shown == [f"○ {name}" for name in names]
+
+
+def test_a_picture_of_everything_hostile_is_drawn() -> None:
+    run = [Sample(name, PackageStatus.FAILED, name, HOSTILE, name, name) for name in HOSTILE]
+    ET.fromstring(svg(run_dot(run)))  # noqa: S314  # our own output
+
+
+def test_a_node_says_name_version_and_error() -> None:
+    failed = Sample(
+        "core", PackageStatus.FAILED, "1.2.3", error="HTTP 403:\n  no permission\n  to upload to here, ever"
+    )
+    (node,) = _labels(run_dot([failed]))
+    assert node == "✗ core 1.2.3 HTTP 403: no permission to upload to here, ever"
+
+
+def test_a_long_error_is_shortened_in_the_node_and_longer_in_the_tooltip() -> None:
+    failed = Sample("core", PackageStatus.FAILED, "1", error="word " * 1000)
+    picture = pygraphviz.AGraph(string=run_dot([failed]))
+    assert len(_labels(run_dot([failed]))[0]) < 90
+    assert 400 < len(picture.get_node("n0").attr["tooltip"]) <= 500
+
+
+def test_a_skipped_package_says_why() -> None:
+    assert _labels(run_dot([Sample("docs", PackageStatus.SKIPPED, "", reason="private")])) == ["⊘ docs private"]
+
+
+def test_what_a_failed_package_holds_up_is_at_the_end_of_a_red_arrow() -> None:
+    run = [
+        Sample("good", PackageStatus.PUBLISHED, ""),
+        Sample("bad", PackageStatus.FAILED, ""),
+        Sample("held", PackageStatus.PENDING, "", ("good", "bad")),
+    ]
+    picture = pygraphviz.AGraph(string=run_dot(run))
+    red = [tuple(edge) for edge in picture.edges() if edge.attr["color"] == PALETTE[PackageStatus.FAILED].line]
+    assert red == [("n1", "n2")]
+
+
+def test_the_legend_counts_the_statuses_that_occur() -> None:
+    run = [Sample(str(i), PackageStatus.PUBLISHED if i else PackageStatus.FAILED, "") for i in range(60)]
+    assert _legend(run_dot(run)) == "✓ published 59 ✗ failed 1"
+
+
+def test_a_run_of_nothing_is_drawn() -> None:
+    assert _legend(run_dot([])) == "no packages"
+    assert run_mermaid([]) == "flowchart LR\n"
+
+
+def test_the_sample_shows_every_status_and_no_requirement_that_is_not_there() -> None:
+    assert {package.status for package in RUN} == set(PackageStatus)
+    assert {required for package in RUN for required in package.requires} <= {package.name for package in RUN}
+
+
+def test_the_aggregate_draws_itself(tmp_path: Path) -> None:
+    state = RunState("a" * 40, {"core": PackageState("core", version="1.0")})
+    state.init_package("cli", requires=["core"])
+    assert _labels(state.to_dot()) == ["○ core 1.0", "○ cli"]
+    state.draw(tmp_path / "run.mmd")
+    assert "n0 --> n1" in (tmp_path / "run.mmd").read_text("utf-8")
+
+
+def test_packages_may_come_from_a_generator(tmp_path: Path) -> None:
+    draw_run((package for package in RUN), tmp_path / "run.dot")
+    assert (tmp_path / "run.dot").read_text("utf-8") == run_dot(RUN)
+
+
+@pytest.mark.parametrize("make", ["lifecycle_dot()", "lifecycle_mermaid()", "run_dot(RUN)", "run_mermaid(RUN)"])
+def test_the_text_does_not_depend_on_the_hash_seed(make: str) -> None:
+    code = f"from releasekit.diagrams import *\nfrom releasekit.diagrams.sample import RUN\nprint({make})"
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1
+
+
+def _labels(dot: str) -> list[str]:
+    picture: Any = pygraphviz.AGraph(string=dot)
+    return [_text(node.attr["label"]) for node in picture.nodes()]
+
+
+def _legend(dot: str) -> str:
+    picture: Any = pygraphviz.AGraph(string=dot)
+    return _text(picture.graph_attr["label"])
+
+
+def _text(label: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", label).split())
