@@ -88,8 +88,8 @@ def to_html(text: str) -> str:
 
 
 def tooltip(text: str) -> str:
-    """Make any text a tooltip, which is plain to Graphviz even between angle brackets."""
-    return str(graphviz.nohtml(to_html(shorten(text, _TOOLTIP_LENGTH))))
+    """Make any text a tooltip. Escaped, it can't be taken for an HTML-like one."""
+    return to_html(shorten(text, _TOOLTIP_LENGTH))
 
 
 def to_mermaid(text: str) -> str:
