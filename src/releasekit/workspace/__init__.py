@@ -1,0 +1,9 @@
+"""The input: which packages there are, their versions, and who requires whom.
+
+What counts as a member is uv's to say, so this room follows uv: `globs` has its pattern language, `discover`
+its rules for members, `pyproject` reads one file, `graph` orders the packages, `load` puts it together.
+"""
+
+from releasekit.workspace.load import Index, Package, Workspace, load_workspace
+
+__all__ = ["Index", "Package", "Workspace", "load_workspace"]

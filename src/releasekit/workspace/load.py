@@ -1,0 +1,195 @@
+"""A workspace, ready to be released: every member with its version, its requirements and its level."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from releasekit.workspace.discover import find_members, read_root
+from releasekit.workspace.graph import assign_levels
+from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from releasekit.workspace.discover import Member
+    from releasekit.workspace.pyproject import UvIndex
+
+_PRIVATE: Final = "Private ::"
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
+_EXTRA: Final = re.compile(r"\bextras?\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One member of a workspace.
+
+    Attributes:
+        name: Its canonical name.
+        version: Its normalised version; empty for a skipped one that has none.
+        directory: Where it is, absolute.
+        requires: The members that it requires at run time, sorted.
+        level: How many packages deep its longest chain of requirements is, from 0.
+        skip_reason: Why it is not to be released; empty if it is.
+    """
+
+    name: str
+    version: str
+    directory: Path
+    requires: tuple[str, ...]
+    level: int
+    skip_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A package index that the workspace declares in `[[tool.uv.index]]`.
+
+    Attributes:
+        name: What it is called there.
+        url: Where packages are found.
+        publish_url: Where packages are uploaded; empty when the workspace does not say.
+    """
+
+    name: str
+    url: str
+    publish_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A uv workspace.
+
+    Attributes:
+        root: Its directory, absolute.
+        packages: Name → member, requirements first: in the order of level and name.
+        indexes: Name → index.
+    """
+
+    root: Path
+    packages: Mapping[str, Package]
+    indexes: Mapping[str, Index]
+
+
+def load_workspace(root: Path) -> Workspace:
+    """Read a workspace.
+
+    Args:
+        root: The directory of its pyproject.toml.
+
+    Raises:
+        ReleaseKitError: There is no workspace (`E.WORKSPACE_NOT_FOUND`), it can't be released as it is written
+            (`E.WORKSPACE_INVALID`), or its packages require each other (`E.WORKSPACE_CYCLE`).
+    """
+    root = Path(os.path.abspath(root))  # noqa: PTH100  # resolve() would rename what the user named
+    content = read_root(root)
+    members = _by_name(find_members(root, content))
+    requires = {name: _requires(name, member, members.keys()) for name, member in members.items()}
+    levels = assign_levels(requires)
+    packages = [
+        _package(name, members[name], requires[name], levels[name])
+        for name in sorted(members, key=lambda name: (levels[name], name))
+    ]
+    return Workspace(
+        root,
+        MappingProxyType({package.name: package for package in packages}),
+        MappingProxyType(_indexes(root / FILENAME, content.tool.uv.index)),
+    )
+
+
+def _by_name(members: Iterable[Member]) -> dict[str, Member]:
+    named: dict[str, Member] = {}
+    for member in members:
+        given = member.project.name
+        if given is None:
+            raise InvalidWorkspaceError(member.path, "project.name", "is missing")
+        try:
+            name = canonicalize_name(given, validate=True)
+        except InvalidName:
+            raise InvalidWorkspaceError(member.path, "project.name", f"is {given!r:.200}, no package name") from None
+        if name in named:
+            problem = f"is {name!r}, as in {named[name].path}"
+            raise InvalidWorkspaceError(member.path, "project.name", problem, "rename or exclude one of them")
+        named[name] = member
+    return named
+
+
+def _package(name: str, member: Member, requires: tuple[str, ...], level: int) -> Package:
+    reason = _skip_reason(member)
+    if not reason:
+        _refuse_dynamic(member)
+    return Package(name, _version(member, optional=bool(reason)), member.directory, requires, level, reason)
+
+
+def _skip_reason(member: Member) -> str:
+    is_package = member.content.tool.uv.package
+    if is_package is False:
+        return "tool.uv.package is false"
+    private = next((c for c in member.project.classifiers if c.startswith(_PRIVATE)), "")
+    if private:
+        return f"it has the classifier {private!r}"
+    if is_package is None and member.content.build_system is None:
+        return "it has no [build-system], so uv does not build it"
+    return ""
+
+
+def _refuse_dynamic(member: Member) -> None:
+    for key in ("version", "dependencies"):
+        if key in member.project.dynamic:
+            raise InvalidWorkspaceError(
+                member.path,
+                "project.dynamic",
+                f"has {key!r}, which is known only after a build",
+                f"write it down as project.{key}; a package that is not released may set tool.uv.package = false",
+            )
+
+
+def _version(member: Member, *, optional: bool) -> str:
+    given = member.project.version
+    if given is None:
+        if optional:
+            return ""
+        raise InvalidWorkspaceError(member.path, "project.version", "is missing")
+    try:
+        return str(Version(given))
+    except InvalidVersion:
+        raise InvalidWorkspaceError(member.path, "project.version", f"is {given!r:.200}, no version") from None
+
+
+def _requires(name: str, member: Member, members: Iterable[str]) -> tuple[str, ...]:
+    required = set()
+    for position, line in enumerate(member.project.dependencies):
+        try:
+            required.add(_hard_requirement(line))
+        except InvalidRequirement as error:
+            problem = f"is {line!r:.200}, no requirement: {str(error).partition(chr(10))[0]}"
+            raise InvalidWorkspaceError(member.path, f"project.dependencies[{position}]", problem) from None
+    return tuple(sorted(required.intersection(members) - {name}))
+
+
+@lru_cache(maxsize=65_536)  # members of one workspace tend to require the same things
+def _hard_requirement(line: str) -> str:
+    """Name what a requirement asks for; nothing if it only holds when an extra is asked for."""
+    requirement = Requirement(line)
+    if requirement.marker and _EXTRA.search(_QUOTED.sub("", str(requirement.marker))):
+        return ""
+    return canonicalize_name(requirement.name)
+
+
+def _indexes(path: Path, given: Iterable[UvIndex]) -> dict[str, Index]:
+    indexes: dict[str, Index] = {}
+    for index in given:
+        if index.name in indexes:
+            raise InvalidWorkspaceError(path, "tool.uv.index", f"has the name {index.name!r} twice")
+        if index.name:  # others can't be asked for
+            indexes[index.name] = Index(index.name, index.url, index.publish_url)
+    return indexes

@@ -1,0 +1,112 @@
+"""One pyproject.toml: read, parsed and type-checked.
+
+Only the keys that a release depends on are looked at; whatever is wrong with them comes out as one error that
+names the file and the key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.persistence import codec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILENAME: Final = "pyproject.toml"
+
+
+class InvalidWorkspaceError(ReleaseKitError):
+    """A workspace that can't be released as it is written.
+
+    Attributes:
+        path: The file to mend.
+        place: The key in it, as a path like ``project.version``; empty for the whole file.
+    """
+
+    def __init__(self, path: Path, place: str, problem: str, hint: str = "") -> None:
+        where = f"{path}: {place} {problem}" if place else f"{path} {problem}"
+        super().__init__(E.WORKSPACE_INVALID, where, hint)
+        self.args = (path, place, problem, hint)
+        self.path = path
+        self.place = place
+
+
+class Project(Struct):
+    """The table `[project]`."""
+
+    name: str | None = None
+    version: str | None = None
+    dependencies: list[str] = []
+    dynamic: list[str] = []
+    classifiers: list[str] = []
+
+
+class UvWorkspace(Struct):
+    """The table `[tool.uv.workspace]`."""
+
+    members: list[str] = []
+    exclude: list[str] = []
+
+
+class UvIndex(Struct, rename="kebab"):
+    """One table of `[[tool.uv.index]]`."""
+
+    url: str
+    name: str = ""
+    publish_url: str = ""
+
+
+class Uv(Struct):
+    """The table `[tool.uv]`."""
+
+    package: bool | None = None
+    managed: bool = True
+    workspace: UvWorkspace | None = None
+    index: list[UvIndex] = []
+
+
+class Tool(Struct):
+    """The table `[tool]`."""
+
+    uv: Uv = field(default_factory=Uv)
+
+
+class PyProject(Struct, rename="kebab"):
+    """What a pyproject.toml holds."""
+
+    project: Project | None = None
+    build_system: dict[str, Any] | None = None
+    tool: Tool = field(default_factory=Tool)
+
+
+def read(path: Path) -> PyProject:
+    """Read a pyproject.toml.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        NotADirectoryError: What should be its directory is a file.
+        InvalidWorkspaceError: It can't be read, or is not a pyproject.toml.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # uv accepts a byte order mark too
+        return codec.convert(tomllib.loads(text), PyProject)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise InvalidWorkspaceError(path, "", f"can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidWorkspaceError(path, "", f"is not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise InvalidWorkspaceError(path, "", "is nested too deeply") from None
+    except codec.CodecError as error:
+        raise InvalidWorkspaceError(path, error.place, error.problem) from None
+    except ValueError as error:  # TOMLDecodeError, and Python's own limit on the digits of a number
+        raise InvalidWorkspaceError(path, "", f"is not TOML: {error}") from None
