@@ -27,14 +27,14 @@ def get_logger(name: str = "releasekit") -> FilteringBoundLogger:
     """Name a logger.
 
     Args:
-        name: Usually the module's ``__name__``; every event carries it as ``logger``.
+        name: Usually the module's ``__name__``; every event carries it as ``module``.
 
     Returns:
         A structlog logger; how it prints is the application's choice.
     """
     import structlog  # noqa: PLC0415  # slow
 
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
 
 
@@ -80,7 +80,7 @@ def configure(*, level: str = "info", json: bool = False) -> None:
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _drop_logger_name,
+            _drop_module,
             _redact_event,
             renderer,
         ],
@@ -90,6 +90,6 @@ def configure(*, level: str = "info", json: bool = False) -> None:
     )
 
 
-def _drop_logger_name(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event.pop("logger", None)
+def _drop_module(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.pop("module", None)
     return event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,4 +40,4 @@ def command(*, workspace: Path, lifecycle: bool, format_name: str | None, file: 
         file.write_bytes(picture)
         click.echo(f"wrote {file}", err=True)
     else:
-        click.get_binary_stream("stdout").write(picture)
+        sys.stdout.buffer.write(picture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -69,7 +70,7 @@ def command(  # noqa: PLR0913  # one argument an option
     releasekit publish --index pypi            the packages of this directory, to uv's default index
     releasekit publish ws --index ./out        those of ws, as files in the directory out
     """
-    live = click.get_text_stream("stderr").isatty() and not log_json
+    live = sys.stderr.isatty() and not log_json
     logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
     request = Request(
         workspace=workspace,

@@ -1,0 +1,70 @@
+"""The fixtures that several rooms use: real workspaces and a real index server."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support import INDEX, Workspace
+
+from releasekit.cli import demo_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATIENCE = 30.0  # seconds for a server to answer
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """The demo's workspace of eight packages."""
+    root = tmp_path / "workspace"
+    demo_workspace.make_workspace(root)
+    return Workspace(root)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A pypiserver on 127.0.0.1: its address and the directory of its files. Refuses to overwrite."""
+    files = tmp_path / "served"
+    files.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = Path(sys.executable).with_name("pypi-server")
+    options = ["-P", ".", "-a", ".", "--hash-algo", "sha256", "--disable-fallback"]
+    command = [str(program), "run", "-i", "127.0.0.1", "-p", str(port), *options, str(files)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            _wait_until_it_listens(port, server)
+            yield f"http://127.0.0.1:{port}", files
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def indexed(workspace: Workspace, served: tuple[str, Path]) -> Workspace:
+    """The workspace, with the server as its index `local`."""
+    address, _ = served
+    with (workspace.root / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[[tool.uv.index]]\nname = "{INDEX}"\nurl = "{address}/simple/"\npublish-url = "{address}/"\n')
+        file.write("explicit = true\n")
+    workspace.commit("Name the index")
+    return workspace
+
+
+def _wait_until_it_listens(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    pytest.fail(f"pypiserver does not listen; it ended with {server.poll()}")

@@ -1,0 +1,83 @@
+"""What the tests share: a workspace with a user in it, and the content of a directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from releasekit.cli import demo_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KILL_AT = Path(__file__).parent / "faults" / "kill_at.py"
+INDEX = "local"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A committed uv workspace, and what a user does with it."""
+
+    root: Path
+
+    def releasekit(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the command line in the workspace, to its end."""
+        return self.python("-m", "releasekit", *arguments, environ=environ)
+
+    def python(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run Python in the workspace, to its end."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.root,
+            env=self.environ() | dict(environ or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=100,
+        )
+
+    @staticmethod
+    def environ() -> dict[str, str]:
+        """Credentials that the server does not check, and nothing of the machine's own index settings."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_INDEX", "UV_PUBLISH"))}
+        return kept | {"UV_PUBLISH_USERNAME": "user", "UV_PUBLISH_PASSWORD": "canary-password", "COLUMNS": "120"}
+
+    def state(self) -> dict[str, Any]:
+        """Read the state file as another tool would."""
+        state: dict[str, Any] = json.loads((self.root / ".releasekit-state.json").read_bytes())
+        return state
+
+    def statuses(self) -> dict[str, str]:
+        """Read every package's status from the state file."""
+        return {name: package["status"] for name, package in self.state()["packages"].items()}
+
+    def recorded(self) -> dict[str, str]:
+        """Read the sha256 of every recorded file from the state file."""
+        return {
+            name: sha for package in self.state()["packages"].values() for name, sha in package["artifacts"].items()
+        }
+
+    def commit(self, message: str = "A change") -> None:
+        """Commit everything."""
+        demo_workspace.commit_all(self.root, message)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace some text of a file, which must have it."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """Hash every visible file of a directory."""
+    paths = sorted(path for path in directory.glob("[!.]*") if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
