@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from transitions import Machine, MachineError
+from transitions import Transition as BaseTransition
 
 from releasekit.errors import E, ReleaseKitError
 
@@ -151,8 +152,19 @@ class IllegalTransitionError(ReleaseKitError, MachineError):
         self.allowed = allowed
 
 
+class _BareTransition(BaseTransition):
+    """A transition without the walks over callbacks that nobody registers: they would take most of the time."""
+
+    def execute(self, event_data: Any) -> bool:  # noqa: ANN401  # as transitions has it
+        if self.dest:  # otherwise internal
+            event_data.machine.set_state(self.dest, event_data.model)
+        return True
+
+
 class _SharedMachine(Machine):
     """A machine that may move models which refuse plain assignment."""
+
+    transition_cls = _BareTransition
 
     def set_state(self, state: Any, model: Any = None) -> None:  # noqa: ANN401  # as transitions has it
         object.__setattr__(model, self.model_attribute, self.get_state(state).value)
