@@ -7,12 +7,11 @@ lock, and tells the run's listeners; which field that is, the lifecycle table sa
 from __future__ import annotations
 
 import re
+import sys
 from functools import partial
 from threading import RLock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
-
-import msgspec
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import ALLOWED, PackageStatus, Trigger, move, rule_for
@@ -25,6 +24,8 @@ MAX_TEXT: Final = 16_384
 
 MAX_COUNT: Final = 2**31 - 1
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_NO_RUN: Final = ()
+_DIGEST_SIZE: Final = 32  # bytes
 _FILE_NAME: Final = re.compile(r"[^/\\\x00]{1,255}")
 
 LOCK: Final = RLock()
@@ -101,16 +102,16 @@ class PackageState:
     ) -> None:
         if not name:
             raise _invalid("name", "is empty")
-        self._store("name", _text("name", name))
-        self._store("status", PackageStatus(status))
-        self._store("version", _text("version", version))
-        self._store("error", _text("error", error))
+        self._store("name", text_of("name", name))
+        self._store("status", _status(status))
+        self._store("version", text_of("version", version))
+        self._store("error", text_of("error", error))
         self._store("level", _count("level", level))
-        self._store("requires", tuple(_text("requires", required) for required in requires))
+        self._store("requires", _names(requires))
         self._store("_artifacts", _pack_artifacts(artifacts))
         self._store("attempts", _count("attempts", attempts))
-        self._store("reason", _text("reason", reason))
-        self._store("_listeners", ())
+        self._store("reason", text_of("reason", reason))
+        self._store("_listeners", _NO_RUN)
 
     def start_building(self) -> None:
         """Begin the release: `pending` → `building`, one more attempt."""
@@ -159,8 +160,7 @@ class PackageState:
     @property
     def artifacts(self) -> Mapping[str, str]:
         """File name → sha256 of what was built, as a read-only mapping. Packed in memory, unpacked here."""
-        unpacked = msgspec.json.decode(self._artifacts, type=dict[str, str]) if self._artifacts else {}
-        return MappingProxyType(unpacked)
+        return MappingProxyType(_unpack_artifacts(self._artifacts))
 
     def fire(self, trigger: Trigger, **carried: Any) -> None:  # noqa: ANN401  # checked by the rule
         """Fire any trigger; what the trigger methods do, for callers that have the trigger as data.
@@ -178,22 +178,28 @@ class PackageState:
             source = self.status
             rule = rule_for(self, trigger)
             if tuple(carried) != ((rule.carries,) if rule.carries else ()):
-                msg = f"{trigger} carries {rule.carries or 'nothing'}, not {', '.join(carried) or 'nothing'}"
+                msg = f"{rule.trigger} carries {rule.carries or 'nothing'}, not {', '.join(carried) or 'nothing'}"
                 raise TypeError(msg)
             stored = [(_CARRIED[field][0], _CARRIED[field][1](value)) for field, value in carried.items()]
-            move(self, trigger)
+            move(self, rule.trigger)
             for slot, value in stored:
                 self._store(slot, value)
             if rule.clears:
                 self._store(rule.clears, "")
             if rule.counts:
                 self._store(rule.counts, getattr(self, rule.counts) + 1)
-            moved = Transition(self.name, trigger, source, self.status, carried)
+            moved = Transition(self.name, rule.trigger, source, self.status, carried)
             for listener in self._listeners:
                 listener(moved)
 
-    def listen(self, listeners: Iterable[Callable[[Transition], None]]) -> None:
-        """Tell these listeners of every trigger from now on; a run shares one collection among its packages."""
+    def join(self, listeners: list[Callable[[Transition], None]]) -> None:
+        """Tell a run's listeners of every trigger from now on; all its packages share the one list.
+
+        Raises:
+            ReleaseKitError: The package is in a run already (`E.STATE_INVALID_VALUE`), which would hear no more.
+        """
+        if self._listeners is not _NO_RUN:
+            raise _invalid("packages", f"has {self.name!r} of another run: copy it")
         self._store("_listeners", listeners)
 
     def _store(self, slot: str, value: object) -> None:
@@ -215,7 +221,7 @@ class PackageState:
         return f"<PackageState {self.name!r} {self.version} {self.status}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(PackageState, **self.fields()), ()
+        return partial(PackageState, **self.fields() | {"artifacts": dict(self.artifacts)}), ()
 
     def fields(self) -> dict[str, Any]:
         """Name and value of every field, in the order of the state file."""
@@ -229,7 +235,12 @@ def _invalid(field: str, problem: str) -> ReleaseKitError:
     return ReleaseKitError(E.STATE_INVALID_VALUE, f"{field} {problem}", "see the docstring of PackageState")
 
 
-def _text(field: str, value: str) -> str:
+def text_of(field: str, value: str) -> str:
+    """Check a text that is to be stored, and share it with its equals.
+
+    Raises:
+        ReleaseKitError: It is none, too long, or can't be stored (`E.STATE_INVALID_VALUE`).
+    """
     if not isinstance(value, str):
         raise _invalid(field, f"must be a string, not {type(value).__name__}")
     if len(value) > MAX_TEXT:
@@ -238,7 +249,7 @@ def _text(field: str, value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise _invalid(field, "has half a surrogate pair, which no file can hold") from None
-    return value
+    return sys.intern(str.__str__(value))  # names and versions stand in many packages
 
 
 def _error_text(value: str) -> str:
@@ -250,23 +261,49 @@ def _error_text(value: str) -> str:
 
 
 def _count(field: str, value: int) -> int:
-    if type(value) is not int or not 0 <= value <= MAX_COUNT:
-        raise _invalid(field, f"must be a whole number from 0 to {MAX_COUNT}, not {value!r:.40}")
+    if type(value) is not int:
+        raise _invalid(field, f"must be a whole number, not {type(value).__name__}")
+    if not 0 <= value <= MAX_COUNT:  # the number itself may be too long to print
+        raise _invalid(field, f"is out of range: from 0 to {MAX_COUNT}")
     return value
+
+
+def _status(value: PackageStatus) -> PackageStatus:
+    try:
+        return PackageStatus(value)
+    except ValueError:
+        raise _invalid("status", f"is {value!r:.40}, not one of {', '.join(PackageStatus)}") from None
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(values, str):  # it would be taken for the names of its letters
+        raise _invalid("requires", f"must be a list of names, not the string {values!r:.40}")
+    return tuple(text_of("requires", value) for value in values)
 
 
 def _pack_artifacts(artifacts: Mapping[str, str]) -> bytes:
     for name, digest in artifacts.items():
-        if not _FILE_NAME.fullmatch(_text("artifacts", name)) or name in {".", ".."}:
+        if not _FILE_NAME.fullmatch(text_of("artifacts", name)) or name in {".", ".."}:
             raise _invalid("artifacts", f"has {name!r:.300}, which is no file name")
-        if not _SHA256.fullmatch(_text("artifacts", digest)):
+        if not _SHA256.fullmatch(text_of("artifacts", digest)):
             raise _invalid("artifacts", f"has {digest!r:.80} for {name!r}: not a sha256 of 64 lower-case hex digits")
-    return msgspec.json.encode(dict(artifacts)) if artifacts else b""
+    return b"".join(bytes.fromhex(digest) + name.encode() + b"\0" for name, digest in artifacts.items())
+
+
+def _unpack_artifacts(packed: bytes) -> dict[str, str]:
+    artifacts = {}
+    start = 0
+    while start < len(packed):
+        name = start + _DIGEST_SIZE
+        end = packed.index(b"\0", name)
+        artifacts[packed[name:end].decode()] = packed[start:name].hex()
+        start = end + 1
+    return artifacts
 
 
 _CUT: Final = " … [cut]"
 _CARRIED: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
     "artifacts": ("_artifacts", _pack_artifacts),
     "error": ("error", _error_text),
-    "reason": ("reason", partial(_text, "reason")),
+    "reason": ("reason", partial(text_of, "reason")),
 }

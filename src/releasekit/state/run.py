@@ -6,7 +6,10 @@ needs the file only. Everything that can be derived, such as who is blocked by w
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +19,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus, rule_for, trigger_towards
 from releasekit.persistence import atomic
 from releasekit.state import snapshot
-from releasekit.state.package import LOCK, PackageState
+from releasekit.state.package import LOCK, PackageState, text_of
 
 if TYPE_CHECKING:
     import os
@@ -60,7 +63,8 @@ class RunState:
         index: What the run publishes to, as the user named it.
 
     Raises:
-        ReleaseKitError: A key is not its package's name (`E.STATE_INVALID_VALUE`).
+        ReleaseKitError: A key is not its package's name, a package is another run's, or a text can't be stored
+            (`E.STATE_INVALID_VALUE`).
     """
 
     def __init__(
@@ -72,10 +76,10 @@ class RunState:
         run_id: str = "",
         index: str = "",
     ) -> None:
-        self.git_sha = git_sha
-        self.created_at = created_at or datetime.now(UTC).isoformat(timespec="seconds")
-        self.run_id = run_id or uuid4().hex
-        self.index = index
+        self.git_sha: Final = text_of("git_sha", git_sha)
+        self.created_at: Final = text_of("created_at", created_at) or datetime.now(UTC).isoformat(timespec="seconds")
+        self.run_id: Final = text_of("run_id", run_id) or uuid4().hex
+        self.index: Final = text_of("index", index)
         self._packages: dict[str, PackageState] = {}
         self._listeners: list[Callable[[Transition], None]] = []
         for name, package in packages.items():
@@ -136,17 +140,17 @@ class RunState:
 
         Raises:
             IllegalTransitionError: No trigger leads there; nothing was changed.
+            ReleaseKitError: A value that can't be stored (`E.STATE_INVALID_VALUE`); nothing was changed.
         """
         with LOCK:
-            package = self._packages.get(name) or PackageState(name)
-            new = name not in self._packages
-            if not (new and status == PackageStatus.PENDING):
-                trigger = trigger_towards(package.status, PackageStatus(status))
-                rule = rule_for(package, trigger)
-            if new:
-                self._adopt(package)
-            if package.status != status:
-                package.fire(trigger, **({rule.carries: error} if rule.carries else {}))
+            if name in self._packages:
+                _fire_towards(self[name], status, error)
+            elif status == PackageStatus.PENDING:
+                self._adopt(PackageState(name))
+            else:
+                _fire_towards(PackageState(name), status, error)  # raises before anything is declared
+                self._adopt(PackageState(name))
+                _fire_towards(self[name], status, error)
 
     def pending_packages(self) -> list[str]:
         """Name the packages that wait, sorted."""
@@ -185,22 +189,20 @@ class RunState:
     def blocked_packages(self) -> dict[str, tuple[str, ...]]:
         """Map every pending package that can't go on to the failed packages at the root of it, both sorted.
 
-        Takes time linear in packages plus requirements: the roots of a package are the bits of a number.
+        Takes a number of steps linear in packages plus requirements: the roots of a package are the bits of one
+        number. Requirements in a circle can never go on, and may show only some of their roots.
 
         Raises:
             UnknownPackageError: A package requires one that was never declared.
         """
-        failed = self.failed_packages()
+        waiting = [name for name in self._requirements_first() if self[name].status not in TERMINAL]
+        required = {required for name in waiting for required in self[name].requires}
+        failed = [name for name in self.failed_packages() if name in required]
         roots = {name: 1 << bit for bit, name in enumerate(failed)}
-        names: dict[int, tuple[str, ...]] = {}
-        for name in self._requirements_first():
-            if self[name].status not in TERMINAL:
-                roots[name] = 0
-                for required in self[name].requires:
-                    roots[name] |= roots.get(required, 0)
+        for name in waiting:
+            roots[name] = reduce(or_, (roots.get(required, 0) for required in self[name].requires), 0)
         blocked = {name: roots[name] for name in self.pending_packages() if roots[name]}
-        for bits in set(blocked.values()):
-            names[bits] = tuple(name for bit, name in enumerate(failed) if bits >> bit & 1)
+        names = {bits: tuple(failed[bit] for bit in _bits_of(bits)) for bits in set(blocked.values())}
         return {name: names[bits] for name, bits in blocked.items()}
 
     def is_complete(self) -> bool:
@@ -229,7 +231,7 @@ class RunState:
         return interrupted
 
     def listen(self, listener: Callable[[Transition], None]) -> None:
-        """Have a function called after every trigger, in order, under the run's lock: it must be quick."""
+        """Have a function called after every trigger, in order, under the run's lock: be quick, don't commit."""
         self._listeners.append(listener)
 
     def to_bytes(self) -> bytes:
@@ -244,6 +246,7 @@ class RunState:
         Raises:
             OSError: It could not be written; the old file is untouched, unless it is an
                 `atomic.UnknownOutcomeError`.
+            ReleaseKitError: It would be larger than what `load` reads (`E.STATE_INVALID_VALUE`).
         """
         atomic.replace(Path(path), self.to_bytes())
 
@@ -313,7 +316,7 @@ class RunState:
         return _restore, (self.git_sha, self._packages, self.created_at, self.run_id, self.index)
 
     def _adopt(self, package: PackageState) -> None:
-        package.listen(self._listeners)
+        package.join(self._listeners)
         self._packages[package.name] = package
 
     def _names(self, *statuses: PackageStatus) -> list[str]:
@@ -345,4 +348,18 @@ class RunState:
 
 
 def _restore(git_sha: str, packages: Mapping[str, PackageState], created_at: str, run_id: str, index: str) -> RunState:
-    return RunState(git_sha, packages, created_at, run_id=run_id, index=index)
+    own = {name: copy(package) for name, package in packages.items()}  # copy() would hand over another run's
+    return RunState(git_sha, own, created_at, run_id=run_id, index=index)
+
+
+def _bits_of(number: int) -> Iterator[int]:
+    while number:
+        lowest = number & -number
+        yield lowest.bit_length() - 1
+        number ^= lowest
+
+
+def _fire_towards(package: PackageState, status: PackageStatus, error: str) -> None:
+    trigger = trigger_towards(package.status, status)
+    carries = rule_for(package, trigger).carries
+    package.fire(trigger, **({carries: error} if carries else {}))

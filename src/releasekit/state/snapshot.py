@@ -18,14 +18,16 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.logging import get_logger
 from releasekit.persistence import codec
-from releasekit.state.package import PackageState
+from releasekit.state.package import PackageState, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final = 1
 MAX_BYTES: Final = 256 << 20
-"""A larger state file is refused unread; 100,000 packages with two artifacts each take 70 MB."""
+"""A larger state file is neither written nor read; 100,000 packages with two artifacts each take 70 MB."""
+
+_MAX_SHOWN: Final = 300  # characters of what a file holds, in a message
 
 
 class StateCorruptedError(ReleaseKitError):
@@ -37,10 +39,10 @@ class StateCorruptedError(ReleaseKitError):
     """
 
     def __init__(self, path: Path, place: str, problem: str, hint: str = "") -> None:
-        where = f"{path}: {place} {problem}" if place else f"{path} {problem}"
+        where = f"{path}: {place:.{_MAX_SHOWN}}" if place else f"{path}"
         super().__init__(
             E.STATE_CORRUPTED,
-            where,
+            f"{where} {problem:.{_MAX_SHOWN}}",
             hint
             or "restore the file from a copy, or run `releasekit publish --fresh` to start over: "
             "the old file is kept aside, and the index is asked what is already there",
@@ -100,12 +102,19 @@ class _StrictPackage(Struct, forbid_unknown_fields=True):
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """Encode a run as the content of its state file."""
-    return codec.encode(
+    """Encode a run as the content of its state file.
+
+    Raises:
+        ReleaseKitError: It has more than `MAX_BYTES`: `decode` would refuse it (`E.STATE_INVALID_VALUE`).
+    """
+    data = codec.encode(
         {"schema": SCHEMA}
         | asdict(snapshot)
         | {"packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in snapshot.packages}}
     )
+    if len(data) > MAX_BYTES:
+        raise ReleaseKitError(E.STATE_INVALID_VALUE, f"the run takes {len(data)} bytes; a state file has {MAX_BYTES}")
+    return data
 
 
 def decode(data: bytes, path: Path) -> Snapshot:
@@ -132,18 +141,17 @@ def decode(data: bytes, path: Path) -> Snapshot:
         packages = [read(name, fields, path) for name, fields in top.packages.items()]
     except codec.CodecError as error:
         raise StateCorruptedError(path, error.place, error.problem) from None
-    run_id, index = (top.run_id, top.index) if isinstance(top, _Strict) else ("", "")
-    return Snapshot(top.git_sha, top.created_at, run_id, index, packages)
+    texts = {field: getattr(top, field, "") for field in ("git_sha", "created_at", "run_id", "index")}
+    try:
+        return Snapshot(**{field: text_of(field, text) for field, text in texts.items()}, packages=packages)
+    except ReleaseKitError as error:
+        raise _unstorable(error, path) from None
 
 
 def _check_schema(schema: object, path: Path) -> None:
     if type(schema) is int and schema > SCHEMA:
-        raise StateCorruptedError(
-            path,
-            "schema",
-            f"is {schema:.40g}, and this releasekit reads {SCHEMA}",
-            "use the newer releasekit that wrote the file",
-        )
+        problem = f"is newer than {SCHEMA}, the newest that this releasekit reads"  # it may be too long to print
+        raise StateCorruptedError(path, "schema", problem, "use the newer releasekit that wrote the file")
     if type(schema) is not int or schema != SCHEMA:
         raise StateCorruptedError(path, "schema", f"must be {SCHEMA}, not {schema!r:.40}")
 
@@ -174,5 +182,9 @@ def _package(key: str, fields: dict[str, Any], path: Path) -> PackageState:
     try:
         return PackageState(**fields)
     except ReleaseKitError as error:
-        field, _, problem = error.message.partition(" ")
-        raise StateCorruptedError(path, f"{place}.{field}", problem) from None
+        raise _unstorable(error, path, f"{place}.") from None
+
+
+def _unstorable(error: ReleaseKitError, path: Path, prefix: str = "") -> StateCorruptedError:
+    field, _, problem = error.message.partition(" ")
+    return StateCorruptedError(path, f"{prefix}{field}", problem)
