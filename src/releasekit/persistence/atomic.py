@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import stat
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NEW_FILE_MODE: Final = 0o600
+_RANDOM_BYTES: Final = 8  # of a temporary file's name
 _CHUNK: Final = 1 << 20  # bytes
 
 
@@ -44,9 +46,13 @@ def replace(path: Path, data: bytes) -> None:
     """
     target = Path(os.path.realpath(path))
     try:
-        mode = stat.S_IMODE(target.stat().st_mode)
+        old = target.stat()
     except FileNotFoundError:
         mode = NEW_FILE_MODE
+    else:
+        mode = stat.S_IMODE(old.st_mode)
+        if not stat.S_ISREG(old.st_mode):  # a rename would put a file in the place of a device or a pipe
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
     with _temporary(target, mode) as (temporary, fd):
         write_all(fd, data)
         flush(fd)
@@ -110,23 +116,27 @@ def flush_directory(directory: Path) -> None:
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files that killed writers of this file left. Only for who alone may write it."""
     target = Path(os.path.realpath(path))
-    for leftover in target.parent.glob(f".releasekit-{target.name.removeprefix('.releasekit-')}.*.tmp"):
+    for leftover in target.parent.glob(glob.escape(_stem(target)) + "[0-9a-f]" * 2 * _RANDOM_BYTES + ".tmp"):
         leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _temporary(target: Path, mode: int) -> Iterator[tuple[Path, int]]:
     """Open a new file beside the target; its name is gone at the end, unless it was renamed."""
-    name = f".releasekit-{target.name.removeprefix('.releasekit-')}.{secrets.token_hex(8)}.tmp"
-    temporary = target.with_name(name)
+    temporary = target.with_name(f"{_stem(target)}{secrets.token_hex(_RANDOM_BYTES)}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, NEW_FILE_MODE)
     try:
         os.fchmod(fd, mode)
         yield temporary, fd
     finally:
-        os.close(fd)
+        with contextlib.suppress(OSError):  # what counts has been flushed, and its error was raised there
+            os.close(fd)
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _stem(target: Path) -> str:
+    return f".releasekit-{target.name.removeprefix('.releasekit-')}."
 
 
 def _flush_name(target: Path) -> None:

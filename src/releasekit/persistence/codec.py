@@ -11,6 +11,7 @@ checked by msgspec, which also encodes.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from typing import Any, Final, NoReturn, TypeVar
@@ -47,7 +48,12 @@ def decode(data: bytes) -> Any:  # noqa: ANN401  # any JSON
         CodecError: The bytes are not one well-formed, unambiguous JSON document.
     """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
         if _ESCAPED_SURROGATE.search(data):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -99,6 +105,13 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise CodecError("", f"has the key {twice!r:.100} twice in one object")
     return members
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise CodecError("", f"has {digits:.40}, which is beyond all numbers")
+    return number
 
 
 def _refuse_constant(constant: str) -> NoReturn:
