@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence import atomic
 from releasekit.state import RunState
+from releasekit.state.package import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +46,12 @@ class RunLock:
 
     Raises:
         ReleaseKitError: Another process holds it (`E.STATE_LOCKED`), with who it is.
-        OSError: The lock file can't be made, or the file system knows no locks.
+        OSError: There is no such directory, the lock file can't be made, or the file system knows no locks.
     """
 
     def __init__(self, directory: Path) -> None:
+        if not directory.is_dir():  # the lock would make it, and leave it there
+            raise FileNotFoundError(errno.ENOENT, "there is no such directory to keep a run in", str(directory))
         self.path = directory / LOCK_FILENAME
         # A soft lock would outlive its process; thread_local would let another thread hold it a second time.
         self._lock = FileLock(self.path, timeout=0, thread_local=False, fallback_to_soft=False)
@@ -90,9 +94,9 @@ class RunStore:
         self.state = state
         self._lock = lock
         self._flushing = Lock()
-        self._recorded = 0
-        self._durable = 0
-        self._failure: Exception | None = None
+        self._fired = 0
+        self._durable = -1  # of what `_changes` counts; nothing, not even that there is a run
+        self._failure: BaseException | None = None
         self._closed = False
         state.listen(self._record)
 
@@ -108,13 +112,12 @@ class RunStore:
             ReleaseKitError: The file exists (`E.STATE_EXISTS`), another process holds the lock
                 (`E.STATE_LOCKED`), or the file can't be written (`E.STATE_NOT_DURABLE`).
         """
-        path = Path(path)
+        path = Path(os.path.realpath(path))  # one lock a file, whatever link or directory it is reached by
         with _locked(path) as lock:
             if os.path.lexists(path):
                 hint = "open it to go on with that run, or move it aside"
                 raise ReleaseKitError(E.STATE_EXISTS, f"there is already a run in {path}", hint)
             store = cls(path, state, lock)
-            store._recorded += 1  # the declaration of the packages
             store.commit()
         return store
 
@@ -131,36 +134,28 @@ class RunStore:
             ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`), belongs to another commit
                 (`E.STATE_SHA_MISMATCH`), or another process holds the lock (`E.STATE_LOCKED`).
         """
-        path = Path(path)
+        path = Path(os.path.realpath(path))  # one lock a file, whatever link or directory it is reached by
         with _locked(path) as lock:
             state = RunState.load(path)
             if git_sha is not None:
                 state.validate_sha(git_sha)
             atomic.remove_leftovers(path)
-            return cls(path, state, lock)
+            store = cls(path, state, lock)
+            store._durable = store._changes()
+        return store
 
     def commit(self) -> None:
-        """Return when every trigger fired so far is durable.
+        """Return when every trigger fired and every package declared so far is durable.
 
         Raises:
             ReleaseKitError: The disk refused (`E.STATE_NOT_DURABLE`), now or earlier, or the store is closed
                 (`E.STATE_CLOSED`).
         """
-        wanted = self._recorded
+        wanted = self._changes()
         with self._flushing:
             if self._closed:
                 raise ReleaseKitError(E.STATE_CLOSED, f"the run in {self.path} is closed", "open it again")
-            if self._failure:
-                raise self._not_durable(self._failure)
-            if self._durable >= wanted:
-                return
-            recorded = self._recorded
-            try:
-                self.state.save(self.path)
-            except Exception as error:
-                self._failure = error
-                raise self._not_durable(error) from error
-            self._durable = recorded
+            self._flush(wanted)
 
     async def acommit(self) -> None:
         """Do what `commit` does without blocking the event loop; concurrent callers share one flush."""
@@ -172,14 +167,15 @@ class RunStore:
         Raises:
             ReleaseKitError: The last commit failed (`E.STATE_NOT_DURABLE`); the lock is given back.
         """
-        if self._closed:
-            return
-        try:
-            if not self._failure:
-                self.commit()
-        finally:
-            self._closed = True
-            self._lock.release()
+        with self._flushing:  # or another thread's commit could write after the lock is given back
+            if self._closed:
+                return
+            try:
+                if not self._failure:
+                    self._flush(self._changes())
+            finally:
+                self._closed = True
+                self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -190,9 +186,29 @@ class RunStore:
         self.close()
 
     def _record(self, _transition: Transition) -> None:
-        self._recorded += 1
+        self._fired += 1
 
-    def _not_durable(self, error: Exception) -> ReleaseKitError:
+    def _changes(self) -> int:
+        """Count what there is to make durable: triggers fired and packages declared. It never shrinks."""
+        with LOCK:
+            return self._fired + len(self.state)
+
+    def _flush(self, wanted: int) -> None:
+        if self._failure:
+            raise self._not_durable(self._failure) from self._failure
+        if self._durable >= wanted:
+            return
+        changes = self._changes()
+        try:
+            self.state.save(self.path)
+        except BaseException as error:  # an interrupt too leaves it unknown what the disk has
+            self._failure = error
+            if isinstance(error, Exception):
+                raise self._not_durable(error) from error
+            raise
+        self._durable = changes
+
+    def _not_durable(self, error: BaseException) -> ReleaseKitError:
         return ReleaseKitError(
             E.STATE_NOT_DURABLE,
             f"the run could not be written to {self.path}: {error}",
