@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import MutableMapping
 
     from structlog.typing import FilteringBoundLogger
 
 REDACTED: Final = "[redacted]"
-_SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|CREDENTIAL", re.IGNORECASE)
-_USER_INFO: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL", re.IGNORECASE)
+_USER_INFO: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")  # to the last @: a password may have one
 _SHORTEST_SECRET: Final = 6  # characters; a shorter value would blank out ordinary words
 
 
@@ -57,9 +58,18 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = redact(value)
+        event[key] = _redact_value(value)
     return event
+
+
+def _redact_value(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _redact_value(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redact_value(inner) for inner in value]
+    return redact(str(value))
 
 
 def configure(*, level: str = "info", json: bool = False) -> None:
