@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from releasekit.state import PackageState, RunState
 
 REFRESH: Final = 10  # times a second
-CHROME: Final = 4  # lines of the screen that are not packages: header, counts, and one to spare
+CHROME: Final = 4  # lines of the screen that are not packages: the header, the counts, one to spare
 
 _FIRST: Final = (*IN_FLIGHT, PackageStatus.FAILED, PackageStatus.PENDING)
 
@@ -38,10 +38,10 @@ def live_table(state: RunState) -> Live:
     )
 
 
-def table(state: RunState, height: int) -> Table:
+def table(state: RunState, height: int) -> Group:
     """Draw a run in at most so many lines of packages."""
     blocked = state.blocked_packages()
-    drawn = Table(box=None, pad_edge=False, caption=output.counts(state), caption_justify="left", expand=False)
+    drawn = Table(box=None, pad_edge=False)
     for heading in ("", "package", "version", "status", ""):
         drawn.add_column(heading, no_wrap=True, overflow="ellipsis")
     packages = sorted(state.packages.values(), key=_rank)
@@ -53,9 +53,9 @@ def table(state: RunState, height: int) -> Table:
         drawn.add_row(*(Text(output.printable(cell)) for cell in cells), style=look.style)
     if len(packages) > shown:
         drawn.add_row("", Text(f"and {len(packages) - shown} more"), style="dim")
-    return drawn
+    return Group(drawn, Text(f"\n{output.counts(state)}"))
 
 
-def _rank(package: PackageState) -> tuple[int, int, str]:
+def _rank(package: PackageState) -> tuple[int, bool, int, str]:
     first = _FIRST.index(package.status) if package.status in _FIRST else len(_FIRST)
-    return first, package.level, package.name
+    return first, bool(package.artifacts), package.level, package.name

@@ -73,6 +73,8 @@ def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, .
     if package.error or package.reason:
         first, *more = (package.error or package.reason).splitlines()
         return first if len(first) <= NOTE_WIDTH and not more else f"{first[:NOTE_WIDTH]} …"
+    if package.status is PackageStatus.BUILDING and package.artifacts:
+        return "built"
     if package.name in blocked:
         return f"blocked by {', '.join(blocked[package.name])}"
     if package.status == PackageStatus.PENDING:

@@ -122,6 +122,8 @@ def plan_changes(old: RunState, new: RunState) -> list[str]:
             changes.append(f"{name} is gone")
         elif name not in old:
             changes.append(f"{name} is new")
+        elif new[name].status != PackageStatus.PENDING == old[name].status:
+            changes.append(f"{name} is to be skipped: {new[name].reason}")
         elif old[name].version != new[name].version:
             changes.append(f"{name} was {old[name].version} and is {new[name].version}")
         elif set(old[name].requires) != set(new[name].requires):
