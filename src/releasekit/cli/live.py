@@ -57,5 +57,6 @@ def table(state: RunState, height: int) -> Group:
 
 
 def _rank(package: PackageState) -> tuple[int, bool, int, str]:
-    first = _FIRST.index(package.status) if package.status in _FIRST else len(_FIRST)
-    return first, bool(package.artifacts), package.level, package.name
+    waits = package.status is PackageStatus.BUILDING and package.artifacts
+    status = PackageStatus.PENDING if waits else package.status
+    return _FIRST.index(status) if status in _FIRST else len(_FIRST), not waits, package.level, package.name
