@@ -57,7 +57,7 @@ def draw(path: Path, dot: Callable[[], str], mermaid: Callable[[], str]) -> None
         case suffix:
             raise ReleaseKitError(
                 E.DIAGRAM_FORMAT,
-                f"{path} has the suffix {suffix!r}, which chooses no picture format",
+                f"the suffix {suffix!r} of the file chooses no picture format",
                 f"name a file that ends in one of {' '.join(SUFFIXES)}",
             )
     path.write_bytes(data)
