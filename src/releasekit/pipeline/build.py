@@ -1,13 +1,15 @@
 """Build one package's files and keep them: what is kept here is what is sent, now and after any crash.
 
 The built files live in ``.releasekit-dist/PACKAGE/``. They arrive there whole: `uv build` writes into a
-directory beside it, which takes the final name once its files are complete and on the device.
+directory beside it, which takes the final name once its files are complete and on the device. That directory
+is never used twice: the children of a process that was killed may still be writing into theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 from typing import TYPE_CHECKING, Final
 
@@ -45,8 +47,17 @@ class Builder:
         return self.root / DIST_DIRECTORY / package
 
     async def kept(self, package: str) -> Mapping[str, str]:
-        """Read what is kept of a package: file name → sha256."""
-        return await asyncio.to_thread(_digests, self.directory(package))
+        """Read what is kept of a package: file name → sha256.
+
+        Raises:
+            StepError: It could not be read (`E.FILE_FAILED`).
+        """
+        directory = self.directory(package)
+        try:
+            return await asyncio.to_thread(_digests, directory)
+        except OSError as error:
+            message = f"the built files in {directory} can't be read: {error}"
+            raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
 
     async def build(self, package: Package) -> Mapping[str, str]:
         """Build a package with `uv build` and keep the files in place of any earlier ones.
@@ -59,9 +70,11 @@ class Builder:
                 planned version (`E.BUILD_INCOMPLETE`), or could not be stored (`E.FILE_FAILED`).
         """
         final = self.directory(package.name)
-        fresh = final.with_name(f"{package.name}.building")  # a dot: no package can be called so
+        stem = f"{package.name}.building-"  # a dot: no package can be called so
+        fresh = final.with_name(stem + secrets.token_hex(8))
         try:
-            await asyncio.to_thread(_make_empty, fresh)
+            await asyncio.to_thread(_remove, final.parent, f"{stem}*")
+            await asyncio.to_thread(fresh.mkdir, parents=True)
             await self._uv_build(package, fresh)
             return await asyncio.to_thread(_keep, package, fresh, final)
         except OSError as error:
@@ -75,7 +88,6 @@ class Builder:
         command = [
             process.find_uv(),
             "build",
-            "--no-create-gitignore",
             "--out-dir",
             str(target),
             str(package.directory),
@@ -85,15 +97,17 @@ class Builder:
             await process.run(command, cwd=self.root, environ=environ)
         except process.CommandError as error:
             message = f"uv build of {package.name!r} in {package.directory} failed: {error.output}"
-            raise StepError(E.BUILD_FAILED, message, "mend the package and run the same command again") from error
+            hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
+            raise StepError(E.BUILD_FAILED, message, hint) from error
 
 
-def _make_empty(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+def _remove(directory: Path, pattern: str) -> None:
+    for leftover in directory.glob(pattern):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _keep(package: Package, fresh: Path, final: Path) -> Mapping[str, str]:
+    (fresh / ".gitignore").unlink(missing_ok=True)  # uv adds it, and only newer ones have an option not to
     built = _digests(fresh)
     foreign = [name for name in built if not belongs(name, package.name, package.version)]
     if foreign or not is_complete(built):
