@@ -107,6 +107,7 @@ def read(path: Path) -> PyProject:
     except RecursionError:
         raise InvalidWorkspaceError(path, "", "is nested too deeply") from None
     except codec.CodecError as error:
-        raise InvalidWorkspaceError(path, error.place, error.problem) from None
+        problem = error.problem.replace(" | null", "").replace("object", "table")  # TOML's words for JSON's
+        raise InvalidWorkspaceError(path, error.place, problem) from None
     except ValueError as error:  # TOMLDecodeError, and Python's own limit on the digits of a number
         raise InvalidWorkspaceError(path, "", f"is not TOML: {error}") from None
