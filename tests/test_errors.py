@@ -1,0 +1,39 @@
+"""The codes and the one exception that carries them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from releasekit.errors import E, ReleaseKitError
+
+
+@pytest.mark.parametrize("code", E)
+def test_a_code_is_its_name_as_people_type_it(code: E) -> None:
+    assert code.value == "RK-" + code.name.replace("_", "-")
+    assert re.fullmatch(r"RK(-[A-Z]+)+", code)
+
+
+def test_no_code_has_two_names() -> None:
+    assert list(E.__members__.values()) == list(E)
+
+
+def test_an_error_shows_what_happened_the_code_and_what_to_do_next() -> None:
+    error = ReleaseKitError(E.STATE_LOCKED, "it is locked", "wait")
+    assert (error.code, error.message, error.hint) == (E.STATE_LOCKED, "it is locked", "wait")
+    assert str(error) == "it is locked [RK-STATE-LOCKED]\n  hint: wait"
+
+
+def test_an_error_without_a_hint_shows_none() -> None:
+    assert str(ReleaseKitError(E.STATE_LOCKED, "it is locked")) == "it is locked [RK-STATE-LOCKED]"
+
+
+@pytest.mark.parametrize("clone", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])  # noqa: S301  # our own
+def test_an_error_crosses_processes_with_its_facts(clone: Any) -> None:  # noqa: ANN401  # three functions
+    error = ReleaseKitError(E.STATE_LOCKED, "it is locked", "wait")
+    read = clone(error)
+    assert (type(read), vars(read), str(read)) == (ReleaseKitError, vars(error), str(error))

@@ -1,0 +1,174 @@
+"""Logs: on stderr, one event per fact, and no secret in any of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import structlog
+
+from releasekit.logging import REDACTED, configure, get_logger, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "canary-0123456789"
+LOGIN = f"https://user:{CANARY}@index.test/legacy/"
+
+
+@pytest.fixture(autouse=True)
+def _structlog_as_it_was() -> Iterator[None]:
+    config = structlog.get_config()
+    yield
+    structlog.configure(**config)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UV_PUBLISH_TOKEN",
+        "UV_PUBLISH_PASSWORD",
+        "UV_INDEX_INTERNAL_PASSWORD",
+        "TWINE_PASSWD",
+        "my_secret",
+        "API_KEY",
+        "ApiKey",
+        "AWS_ACCESS_KEY_ID",
+        "SIGNING_PRIVATE_KEY",
+        "CREDENTIALS",
+    ],
+)
+def test_the_value_of_a_variable_named_like_a_secret_is_redacted(name: str) -> None:
+    assert redact(f"a{CANARY}b {CANARY}", {name: CANARY}) == f"a{REDACTED}b {REDACTED}"
+
+
+@pytest.mark.parametrize("name", ["HOME", "KEYBOARD", "KEYMAP", "UV_PUBLISH_USERNAME"])
+def test_the_value_of_another_variable_is_not(name: str) -> None:
+    assert redact(f"in {CANARY}", {name: CANARY}) == f"in {CANARY}"
+
+
+def test_a_short_value_is_no_secret_since_it_would_blank_out_words() -> None:
+    assert redact("a test of 12345 and 123456", {"TOKEN": "12345"}) == "a test of 12345 and 123456"
+    assert redact("a test of 123456", {"TOKEN": "123456"}) == f"a test of {REDACTED}"
+    assert redact("text", {"TOKEN": ""}) == "text"
+
+
+def test_a_secret_that_holds_another_is_redacted_whole() -> None:
+    assert redact("secret-1-long", {"A_TOKEN": "secret-1", "B_TOKEN": "secret-1-long"}) == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pass@host/x", f"https://{REDACTED}@host/x"),
+        ("https://token@host", f"https://{REDACTED}@host"),
+        ("https://user:p@ss@host/x", f"https://{REDACTED}@host/x"),
+        ("git+ssh://git@host/x.git", f"git+ssh://{REDACTED}@host/x.git"),
+        (
+            "http://a:b@one/ and http://c:d@two/",
+            f"http://{REDACTED}@one/ and http://{REDACTED}@two/",
+        ),
+        ("https://host/a@b", "https://host/a@b"),
+        ("https://host/x", "https://host/x"),
+        ("mail me@host", "mail me@host"),
+    ],
+)
+def test_the_user_part_of_a_url_is_redacted(text: str, shown: str) -> None:
+    assert redact(text, {}) == shown
+
+
+def test_redact_reads_the_environment_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert redact(CANARY) == CANARY
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", CANARY)
+    assert redact(CANARY) == REDACTED
+
+
+class Place(Enum):
+    LOGIN = LOGIN
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(CANARY, id="string"),
+        pytest.param(LOGIN, id="url"),
+        pytest.param(f'"{CANARY}"\n', id="quoted"),
+        pytest.param(OSError(5, CANARY), id="exception"),
+        pytest.param(Path(CANARY), id="path"),
+        pytest.param(CANARY.encode(), id="bytes"),
+        pytest.param({"deep": {"deeper": [CANARY, (LOGIN,)]}}, id="nested"),
+        pytest.param({CANARY: 1}, id="key"),
+        pytest.param({CANARY}, id="set"),
+        pytest.param(Place.LOGIN, id="enum"),
+    ],
+)
+def test_no_canary_gets_into_a_log(
+    value: object, form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UV_PUBLISH_PASSWORD", CANARY)
+    configure(json=form == "json")
+    get_logger("test").info(f"releasekit.{CANARY}_sent", value=value, number=5, nothing=None, flag=True, ratio=0.5)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert CANARY not in err
+    assert REDACTED in err
+    if form == "json":
+        event = json.loads(err)
+        assert (event["number"], event["nothing"], event["flag"], event["ratio"]) == (5, None, True, 0.5)
+
+
+def test_an_event_is_one_line_of_key_and_values_with_the_time_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    get_logger("test").warning("releasekit.package_moved", package="core", status="building")
+    line = capsys.readouterr().err
+    assert line.endswith("level=warning event=releasekit.package_moved package=core status=building\n")
+    assert datetime.fromisoformat(line.split()[0].removeprefix("timestamp=")).utcoffset() is not None
+
+
+def test_json_events_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(json=True)
+    for _ in range(2):
+        get_logger().info("releasekit.package_moved", package="core", text="two\nlines")
+    for line in capsys.readouterr().err.splitlines():
+        event = json.loads(line)
+        assert event.pop("timestamp")
+        assert event == {
+            "level": "info",
+            "event": "releasekit.package_moved",
+            "package": "core",
+            "text": "two\nlines",
+        }
+
+
+@pytest.mark.parametrize(("level", "shown"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_events_below_the_level_are_not_printed(level: str, shown: int, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(level=level)
+    log = get_logger()
+    for method in (log.debug, log.info, log.warning, log.error):
+        method("releasekit.something_happened")
+    assert len(capsys.readouterr().err.splitlines()) == shown
+
+
+def test_a_logger_names_its_module_for_applications_that_want_it() -> None:
+    with structlog.testing.capture_logs() as logs:
+        get_logger("releasekit.somewhere").info("releasekit.something_happened")
+    assert logs == [{"event": "releasekit.something_happened", "log_level": "info", "module": "releasekit.somewhere"}]
+
+
+def test_the_library_neither_imports_nor_configures_structlog_by_itself() -> None:
+    program = """
+import sys
+from releasekit import RunState, RunStore
+RunState("abc").init_package("core").start_building()
+assert "structlog" not in sys.modules, "imported"
+import structlog
+assert not structlog.is_configured(), "configured"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

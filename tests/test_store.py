@@ -1,0 +1,636 @@
+"""An open run: the lock between processes, what a commit promises, and what a failure ends."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from releasekit import store as store_module
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import PackageStatus
+from releasekit.persistence import atomic
+from releasekit.state import STATE_FILENAME, RunState
+from releasekit.store import LOCK_FILENAME, RunLock, RunStore, holder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUILDING = PackageStatus.BUILDING
+
+
+def a_run(*names: str) -> RunState:
+    run = RunState("abc")
+    for name in names or ("core",):
+        run.init_package(name)
+    return run
+
+
+def code_of(call: Any, *arguments: Any, **options: Any) -> E:  # noqa: ANN401  # any call
+    with pytest.raises(ReleaseKitError) as caught:
+        call(*arguments, **options)
+    return caught.value.code
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / STATE_FILENAME
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[RunStore]:
+    with RunStore.create(path, a_run()) as store:
+        yield store
+
+
+def run_python(program: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+READ = """
+import sys
+from releasekit import RunState
+for name, package in RunState.load(sys.argv[1]).packages.items():
+    print(name, package.status)
+"""
+
+
+def read_elsewhere(path: Path) -> dict[str, str]:
+    """Load the state file in another process: name → status."""
+    return dict(line.split() for line in run_python(READ, path).splitlines())
+
+
+HOLD = """
+import sys, time
+from releasekit import RunStore
+store = RunStore.open(sys.argv[1])
+print("held", flush=True)
+time.sleep(100)
+"""
+
+
+@contextmanager
+def another_holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the run open."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+class Saves:
+    """Counts the saves of the state, and lets a test hold one up or have it fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.error: BaseException | None = None
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.save = RunState.save
+        monkeypatch.setattr(RunState, "save", lambda state, path: self.held_up(state, path))  # noqa: PLW0108  # to bind
+
+    def held_up(self, state: RunState, path: Path) -> None:
+        self.count += 1
+        self.begun.set()
+        assert self.go_on.wait(30)
+        if self.error:
+            raise self.error
+        self.save(state, path)
+
+
+@pytest.fixture
+def saves(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Saves:
+    assert store.path.exists()  # the first save, of create, is not counted
+    return Saves(monkeypatch)
+
+
+# create, open, close
+
+
+def test_create_writes_the_run_at_once(path: Path) -> None:
+    run = a_run("a", "b")
+    with RunStore.create(path, run) as store:
+        assert store.state is run
+        assert store.path == path
+        assert read_elsewhere(path) == {"a": "pending", "b": "pending"}
+
+
+def test_create_writes_an_empty_run_too(path: Path) -> None:
+    RunStore.create(path, RunState("abc")).close()
+    assert len(RunState.load(path)) == 0
+
+
+def test_create_takes_a_path_as_a_string(path: Path) -> None:
+    RunStore.create(str(path), a_run()).close()
+    RunStore.open(str(path)).close()
+
+
+def test_create_refuses_a_run_that_exists_and_gives_the_lock_back(path: Path) -> None:
+    RunStore.create(path, a_run("old")).close()
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(ReleaseKitError, match="already a run") as caught:
+            RunStore.create(path, a_run("new"))
+        assert caught.value.code is E.STATE_EXISTS
+        assert caught.value.hint
+    assert path.read_bytes() == before
+    RunStore.open(path).close()
+
+
+def test_create_refuses_whatever_has_the_name(path: Path) -> None:
+    path.mkdir()
+    assert code_of(RunStore.create, path, a_run()) is E.STATE_EXISTS
+
+
+def test_create_that_cant_write_gives_the_lock_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        Saves(patch).error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        assert code_of(RunStore.create, path, a_run()) is E.STATE_NOT_DURABLE
+    assert not path.exists()
+    RunStore.create(path, a_run()).close()
+
+
+def test_open_goes_on_where_the_last_one_ended(path: Path) -> None:
+    with RunStore.create(path, a_run()) as store:
+        store.state["core"].start_building()
+    with RunStore.open(path, git_sha="abc") as store:
+        assert store.state["core"].status is BUILDING
+        assert store.state.recover() == ["core"]
+    assert RunState.load(path)["core"].attempts == 1
+    assert RunState.load(path).pending_packages() == ["core"]
+
+
+def test_open_refuses_a_run_of_another_commit_and_gives_the_lock_back(path: Path) -> None:
+    RunStore.create(path, a_run()).close()
+    assert code_of(RunStore.open, path, git_sha="abd") is E.STATE_SHA_MISMATCH
+    RunStore.open(path).close()
+
+
+def test_open_refuses_a_damaged_file_and_gives_the_lock_back(path: Path) -> None:
+    path.write_bytes(b"{")
+    for _ in range(2):
+        assert code_of(RunStore.open, path) is E.STATE_CORRUPTED
+    assert path.read_bytes() == b"{"
+
+
+def test_open_of_a_missing_file_is_an_os_error_and_gives_the_lock_back(path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match="Failed to read"):
+            RunStore.open(path)
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_directory_that_is_missing_is_an_os_error_and_is_not_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    for call in (RunStore.open, lambda path: RunStore.create(path, a_run())):
+        with pytest.raises(FileNotFoundError, match="no such directory to keep a run in") as caught:
+            call(tmp_path / name / STATE_FILENAME)
+        assert caught.value.errno == errno.ENOENT
+        assert caught.value.filename == str(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_open_removes_what_a_killed_writer_left(path: Path) -> None:
+    RunStore.create(path, a_run()).close()
+    leftover = path.with_name(f"{STATE_FILENAME}.0123456789abcdef.tmp")
+    leftover.write_bytes(b"{")
+    RunStore.open(path).close()
+    assert sorted(p.name for p in path.parent.iterdir()) == [STATE_FILENAME, LOCK_FILENAME]
+
+
+def test_a_relative_path_means_the_same_file_after_a_change_of_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    with RunStore.create(STATE_FILENAME, a_run()) as store:
+        monkeypatch.chdir(there)
+        store.state["core"].start_building()
+        store.commit()
+        assert code_of(RunStore.open, here / STATE_FILENAME) is E.STATE_LOCKED
+    assert RunState.load(here / STATE_FILENAME)["core"].status is BUILDING
+    assert list(there.iterdir()) == []
+
+
+def test_a_run_reached_by_a_link_has_the_same_lock_and_the_link_stays(path: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = elsewhere / STATE_FILENAME
+    link.symlink_to(path)
+    RunStore.create(path, a_run()).close()
+    with RunStore.open(link) as store:
+        assert code_of(RunStore.open, path) is E.STATE_LOCKED
+        store.state["core"].start_building()
+    assert link.is_symlink()
+    assert RunState.load(path)["core"].status is BUILDING
+    assert [p.name for p in elsewhere.iterdir()] == [STATE_FILENAME]
+
+
+def test_closing_commits_what_is_not_yet_durable(path: Path) -> None:
+    store = RunStore.create(path, a_run())
+    store.state["core"].start_building()
+    store.close()
+    assert read_elsewhere(path) == {"core": "building"}
+
+
+def test_closing_with_nothing_new_writes_nothing(store: RunStore, saves: Saves) -> None:
+    store.close()
+    assert saves.count == 0
+
+
+def test_closing_twice_does_nothing(store: RunStore, saves: Saves) -> None:
+    store.state["core"].start_building()
+    for _ in range(3):
+        store.close()
+    assert saves.count == 1
+
+
+def test_after_close_nothing_can_be_committed(store: RunStore, saves: Saves) -> None:
+    store.close()
+    store.state["core"].start_building()
+    for _ in range(2):
+        assert code_of(store.commit) is E.STATE_CLOSED
+        with pytest.raises(ReleaseKitError, match="is closed"):
+            asyncio.run(store.acommit())
+    assert saves.count == 0
+
+
+def test_a_context_commits_and_closes_also_when_it_ends_with_an_error(path: Path) -> None:
+    def interrupted() -> None:
+        with RunStore.create(path, a_run()) as store:
+            store.state["core"].start_building()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with RunStore.open(path) as store:
+        assert store.state["core"].status is BUILDING
+
+
+# the lock
+
+
+def test_a_second_open_in_the_same_process_is_refused_and_names_it(store: RunStore) -> None:
+    with pytest.raises(ReleaseKitError, match=f"process {os.getpid()} on ") as caught:
+        RunStore.open(store.path)
+    assert caught.value.code is E.STATE_LOCKED
+    assert caught.value.hint
+    assert code_of(RunStore.create, store.path, a_run()) is E.STATE_LOCKED
+
+
+def test_a_second_open_in_another_thread_is_refused(store: RunStore) -> None:
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(code_of, RunStore.open, store.path).result() is E.STATE_LOCKED
+
+
+TRY_TO_OPEN = """
+import sys
+from releasekit import ReleaseKitError, RunStore
+try:
+    RunStore.open(sys.argv[1])
+except ReleaseKitError as error:
+    print(error.code, error.message)
+"""
+
+
+def test_a_second_open_in_another_process_is_refused_and_names_the_first(store: RunStore) -> None:
+    code, _, message = run_python(TRY_TO_OPEN, store.path).partition(" ")
+    assert code == E.STATE_LOCKED
+    assert f"process {os.getpid()} on " in message
+
+
+def test_the_lock_of_a_killed_process_is_free(path: Path) -> None:
+    RunStore.create(path, a_run()).close()
+    lock_file = path.with_name(LOCK_FILENAME)
+    inode = lock_file.stat().st_ino
+    with another_holder(path) as other:
+        with pytest.raises(ReleaseKitError, match=f"process {other.pid} on ") as caught:
+            RunStore.open(path)
+        assert caught.value.code is E.STATE_LOCKED
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        RunStore.open(path).close()
+    assert lock_file.stat().st_ino == inode
+
+
+def test_the_lock_file_is_never_deleted_or_exchanged(path: Path) -> None:
+    lock_file = path.with_name(LOCK_FILENAME)
+    RunStore.create(path, a_run()).close()
+    inode = lock_file.stat().st_ino
+    for _ in range(3):
+        RunStore.open(path).close()
+        assert lock_file.stat().st_ino == inode
+    assert json.loads(lock_file.read_bytes())["pid"] == os.getpid()
+
+
+def test_an_old_lock_file_that_nobody_holds_is_no_obstacle(path: Path) -> None:
+    path.with_name(LOCK_FILENAME).write_bytes(b'{"pid": 1, "host": "elsewhere"}')
+    RunStore.create(path, a_run()).close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nonsense", b"\xff", b"[]", b"{}", b'{"pid": 5}', b'{"pid": [], "host": ""}', b'{"a":' * 100_000],
+    ids=["empty", "no-json", "not-utf-8", "list", "nothing-in-it", "half", "other-types", "deep"],
+)
+def test_a_lock_file_that_says_nothing_is_still_a_lock(store: RunStore, content: bytes) -> None:
+    store.path.with_name(LOCK_FILENAME).write_bytes(content)
+    with pytest.raises(ReleaseKitError, match="does not say which process") as caught:
+        RunStore.open(store.path)
+    assert caught.value.code is E.STATE_LOCKED
+
+
+def test_a_lock_file_that_is_missing_says_nothing(tmp_path: Path) -> None:
+    assert "does not say" in holder(tmp_path / "missing")
+
+
+def test_a_full_disk_does_not_keep_a_run_from_being_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        lock = RunLock(tmp_path)
+    assert code_of(RunLock, tmp_path) is E.STATE_LOCKED
+    lock.release()
+    RunLock(tmp_path).release()
+
+
+# commit
+
+
+def test_a_commit_makes_every_trigger_so_far_durable(store: RunStore) -> None:
+    store.state.init_package("base")
+    core = store.state["core"]
+    core.start_building()
+    store.state["base"].skip("private")
+    assert read_elsewhere(store.path) == {"core": "pending"}
+    store.commit()
+    assert read_elsewhere(store.path) == {"core": "building", "base": "skipped"}
+    core.start_publishing()
+    store.commit()
+    assert read_elsewhere(store.path) == {"core": "publishing", "base": "skipped"}
+
+
+def test_a_commit_with_nothing_new_writes_nothing(store: RunStore, saves: Saves) -> None:
+    store.commit()
+    store.state["core"].start_building()
+    for _ in range(3):
+        store.commit()
+    assert saves.count == 1
+
+
+def test_what_is_loaded_is_durable_already(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunStore.create(path, a_run()).close()
+    with RunStore.open(path) as store:
+        saves = Saves(monkeypatch)
+        store.commit()
+        assert saves.count == 0
+
+
+@pytest.mark.parametrize("declare", ["init_package", "set_status"])
+def test_a_package_declared_late_is_durable_after_the_next_commit(path: Path, declare: str) -> None:
+    RunStore.create(path, a_run()).close()
+    with RunStore.open(path) as store:
+        if declare == "init_package":
+            store.state.init_package("late")
+        else:
+            store.state.set_status("late", PackageStatus.PENDING)
+        store.commit()
+        assert read_elsewhere(path) == {"core": "pending", "late": "pending"}
+
+
+def test_an_illegal_trigger_leaves_nothing_to_commit(store: RunStore, saves: Saves) -> None:
+    assert code_of(store.state["core"].confirm) is E.STATE_ILLEGAL_TRANSITION
+    store.commit()
+    assert saves.count == 0
+
+
+def test_acommit_makes_every_trigger_so_far_durable(store: RunStore) -> None:
+    store.state["core"].start_building()
+    asyncio.run(store.acommit())
+    assert read_elsewhere(store.path) == {"core": "building"}
+
+
+def test_concurrent_commits_share_flushes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"p{n}" for n in range(64)]
+    with RunStore.create(path, a_run(*names)) as store:
+        saves = Saves(monkeypatch)
+        saves.go_on.clear()
+
+        async def build(name: str) -> None:
+            store.state[name].start_building()
+            await store.acommit()
+            assert RunState.load(path)[name].status is BUILDING
+
+        async def build_all() -> None:
+            builds = [asyncio.create_task(build(name)) for name in names]
+            await asyncio.sleep(0)  # all have fired and wait
+            saves.go_on.set()
+            await asyncio.gather(*builds)
+
+        asyncio.run(build_all())
+        assert 1 <= saves.count <= 2
+
+
+def test_the_event_loop_goes_on_while_a_commit_waits_for_the_disk(store: RunStore, saves: Saves) -> None:
+    saves.go_on.clear()
+
+    async def commit_and_work() -> str:
+        store.state["core"].start_building()
+        commit = asyncio.create_task(store.acommit())
+        await asyncio.to_thread(saves.begun.wait, 30)
+        worked = "worked" if not commit.done() else "waited"
+        saves.go_on.set()
+        await commit
+        return worked
+
+    assert asyncio.run(commit_and_work()) == "worked"
+
+
+def test_a_commit_covers_what_was_fired_before_it_also_when_a_flush_is_under_way(store: RunStore, saves: Saves) -> None:
+    saves.go_on.clear()
+    core = store.state["core"]
+    with ThreadPoolExecutor(2) as threads:
+        core.start_building()
+        first = threads.submit(store.commit)
+        assert saves.begun.wait(30)
+        core.start_publishing()
+        second = threads.submit(store.commit)
+        saves.go_on.set()
+        first.result()
+        second.result()
+    assert RunState.load(store.path)["core"].status is PackageStatus.PUBLISHING
+
+
+def test_a_cancelled_acommit_goes_on_and_close_waits_for_it(store: RunStore, saves: Saves) -> None:
+    saves.go_on.clear()
+
+    async def commit_and_cancel() -> None:
+        store.state["core"].start_building()
+        commit = asyncio.create_task(store.acommit())
+        await asyncio.to_thread(saves.begun.wait, 30)
+        commit.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await commit
+        saves.go_on.set()
+        await asyncio.to_thread(store.close)
+
+    asyncio.run(commit_and_cancel())
+    assert saves.count == 1
+    with RunStore.open(store.path) as again:
+        assert again.state["core"].status is BUILDING
+
+
+def test_close_gives_the_lock_back_only_after_a_commit_under_way(store: RunStore, saves: Saves) -> None:
+    saves.go_on.clear()
+    store.state["core"].start_building()
+    with ThreadPoolExecutor(3) as threads:
+        commit = threads.submit(store.commit)
+        assert saves.begun.wait(30)
+        closes = [threads.submit(store.close) for _ in range(2)]
+        assert code_of(RunStore.open, store.path) is E.STATE_LOCKED
+        assert not any(close.done() for close in closes)
+        saves.go_on.set()
+        commit.result()
+        for close in closes:
+            close.result()
+    RunStore.open(store.path).close()
+
+
+# poison
+
+
+def no_space() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def poisoned(store: RunStore, saves: Saves) -> RunStore:
+    """A store whose last write failed, on a disk that is well again."""
+    saves.error = no_space()
+    store.state["core"].start_building()
+    with pytest.raises(ReleaseKitError, match=r"No space left on device") as caught:
+        store.commit()
+    assert caught.value.code is E.STATE_NOT_DURABLE
+    assert caught.value.hint
+    assert caught.value.__cause__ is saves.error
+    assert str(store.path) in caught.value.message
+    saves.error = None
+    return store
+
+
+def test_after_a_failed_write_nothing_is_written_any_more(poisoned: RunStore, saves: Saves) -> None:
+    for _ in range(2):
+        assert code_of(poisoned.commit) is E.STATE_NOT_DURABLE
+        with pytest.raises(ReleaseKitError) as caught:
+            asyncio.run(poisoned.acommit())
+        assert caught.value.code is E.STATE_NOT_DURABLE
+        poisoned.state["core"].recover()
+        poisoned.state["core"].start_building()
+    poisoned.close()
+    assert saves.count == 1
+    assert RunState.load(poisoned.path)["core"].status is PackageStatus.PENDING
+
+
+def test_after_a_failed_write_close_frees_the_lock(poisoned: RunStore) -> None:
+    poisoned.close()
+    with RunStore.open(poisoned.path) as again:
+        assert again.state["core"].status is PackageStatus.PENDING
+    assert code_of(poisoned.commit) is E.STATE_CLOSED
+
+
+def test_a_write_that_fails_at_close_raises_and_frees_the_lock(store: RunStore, saves: Saves) -> None:
+    saves.error = no_space()
+    store.state["core"].start_building()
+    assert code_of(store.close) is E.STATE_NOT_DURABLE
+    store.close()
+    RunStore.open(store.path).close()
+    assert saves.count == 1
+
+
+def test_everyone_who_waits_for_a_flush_that_fails_is_told(store: RunStore, saves: Saves) -> None:
+    saves.go_on.clear()
+    saves.error = no_space()
+    with ThreadPoolExecutor(8) as threads:
+        store.state["core"].start_building()
+        commits = [threads.submit(code_of, store.commit) for _ in range(8)]
+        assert saves.begun.wait(30)
+        saves.go_on.set()
+        assert {commit.result() for commit in commits} == {E.STATE_NOT_DURABLE}
+    assert saves.count == 1
+
+
+def test_an_unknown_outcome_poisons_too(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_directory: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    store.state["core"].start_building()
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "flush_directory", fail)
+        with pytest.raises(ReleaseKitError, match="after the rename"):
+            store.commit()
+    assert code_of(store.commit) is E.STATE_NOT_DURABLE
+
+
+def test_an_interrupt_during_a_write_stays_an_interrupt_and_poisons(store: RunStore, saves: Saves) -> None:
+    saves.error = KeyboardInterrupt()
+    store.state["core"].start_building()
+    with pytest.raises(KeyboardInterrupt):
+        store.commit()
+    assert code_of(store.commit) is E.STATE_NOT_DURABLE
+    store.close()
+    assert saves.count == 1
+    RunStore.open(store.path).close()
+
+
+def test_a_run_too_large_for_a_file_is_not_durable(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.state["core"].start_building()
+    monkeypatch.setattr("releasekit.state.snapshot.MAX_BYTES", 10)
+    assert code_of(store.commit) is E.STATE_NOT_DURABLE
+    monkeypatch.undo()
+    assert RunState.load(store.path)["core"].status is PackageStatus.PENDING
+
+
+KILLED = """
+import sys
+from releasekit import RunState, RunStore
+store = RunStore.create(sys.argv[1], RunState("abc"))
+for number in range(10**9):
+    store.state.init_package(f"p{number}")
+    store.commit()
+    print(number, flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        for _ in range(20):
+            acknowledged = int(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+        acknowledged = max([acknowledged, *map(int, writer.stdout.read().split())])
+    with RunStore.open(path) as store:
+        assert len(store.state) >= acknowledged + 1
+
+
+def test_the_module_names_the_lock_file_as_documented() -> None:
+    assert store_module.LOCK_FILENAME == ".releasekit-state.lock"
