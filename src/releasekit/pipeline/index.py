@@ -76,8 +76,9 @@ def choose_index(name: str, workspace: Workspace, *, relative_to: Path | None = 
         return PackageIndex(name, workspace.root, url=known.url)
     if name == PYPI:
         return PackageIndex(name, workspace.root)
-    directory = (relative_to or Path.cwd()) / os.path.expanduser(name)  # noqa: PTH111  # Path's raises for ~nobody
-    if os.sep in name or name in {".", ".."} or (name and directory.is_dir()):
+    given = os.path.expanduser(name)  # noqa: PTH111  # Path's raises for ~nobody
+    directory = (relative_to or Path.cwd()) / given
+    if given and not given.startswith("~") and (os.sep in given or given in {".", ".."} or directory.is_dir()):
         directory, root = directory.resolve(), workspace.root.resolve()
         inside = directory.is_relative_to(root)
         return DirectoryIndex(f"./{directory.relative_to(root)}" if inside else str(directory), directory)
