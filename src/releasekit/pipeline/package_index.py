@@ -17,7 +17,7 @@ from releasekit.errors import E
 from releasekit.logging import redact
 from releasekit.pipeline import process
 from releasekit.pipeline.index import belongs
-from releasekit.pipeline.outcome import StepError, TransientError
+from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +39,13 @@ _TEMPORARY: Final = re.compile(
     r"|status code (?:408|429|5\d\d)",
     re.IGNORECASE,
 )
+_MISMATCH: Final = re.compile(
+    r"Local file and index file do not match for `?(?P<filename>[^`\s]+?)`?\. "
+    r"Local: sha256=(?P<local>\w+), Remote: sha256=(?P<remote>\w+)"
+)
+
+_NOT_OURS: Final = dict.fromkeys(("UV_PUBLISH_INDEX", "UV_PUBLISH_URL", "UV_PUBLISH_CHECK_URL"))
+"""Variables by which uv would publish to another index than the one that was asked for."""
 
 
 class PackageIndex:
@@ -64,8 +71,10 @@ class PackageIndex:
         target = ["--index", self.name] if self.url else []
         command = [process.find_uv(), "publish", *target, "--", *map(str, paths)]
         try:
-            await process.run(command, cwd=self.workspace, environ={})
+            await process.run(command, cwd=self.workspace, environ=_NOT_OURS)
         except process.CommandError as error:
+            if theirs := _MISMATCH.search(error.output):  # sent by another since the index was asked
+                raise ConflictError(**theirs.groupdict(), index=self.name) from error
             message = f"uv publish to {self.name} failed: {error.output}"
             if _TEMPORARY.search(error.output):
                 raise TransientError(E.PUBLISH_FAILED, message) from error
@@ -73,14 +82,13 @@ class PackageIndex:
             raise StepError(E.PUBLISH_FAILED, message, hint) from error
 
     def _files(self, package: str, version: str) -> Mapping[str, str]:
-        from pypi_simple import NoSuchProjectError, UnsupportedContentTypeError  # noqa: PLC0415  # slow
-        from requests import RequestException  # noqa: PLC0415
+        from pypi_simple import NoSuchProjectError, UnsupportedRepoVersionError  # noqa: PLC0415  # slow
 
         try:
             page = self._client.get_project_page(package, timeout=TIMEOUT, headers={"Cache-Control": "no-cache"})
         except NoSuchProjectError:
             return {}
-        except (RequestException, UnsupportedContentTypeError, ValueError) as error:
+        except (OSError, ValueError, UnsupportedRepoVersionError) as error:  # OSError: also requests' own errors
             raise self._unreadable(package, error) from error
         shown = {file.filename: file.digests.get("sha256", "") for file in page.packages}
         mine = {filename: digest for filename, digest in shown.items() if belongs(filename, package, version)}
