@@ -26,7 +26,7 @@ _NOT_STARTED: Final = 127  # as a shell has it
 
 
 class CommandError(Exception):
-    """A child process ended with another status than 0, or could not be started.
+    """A child process ended with another status than 0, or could not be run.
 
     Attributes:
         returncode: Its exit status; negative for a signal.
@@ -66,32 +66,36 @@ async def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str | 
         CommandError: It failed.
         asyncio.CancelledError: The caller was cancelled; the whole process group was killed first.
     """
+    try:
+        returncode, output = await _run(command, cwd, environ)
+    except OSError as error:
+        raise CommandError(_NOT_STARTED, f"{command[0]} could not be run: {error}") from error
+    if returncode:
+        raise CommandError(returncode, output)
+    return output
+
+
+async def _run(command: Sequence[str], cwd: Path, environ: Mapping[str, str | None]) -> tuple[int, str]:
     inherited = {**os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", **environ}
     # A file, not a pipe: a pipe ends only when all that inherited it have ended, and what it gives fills the memory.
     with tempfile.TemporaryFile() as printed:
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=cwd,
-                env={name: value for name, value in inherited.items() if value is not None},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=printed,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise CommandError(_NOT_STARTED, f"{command[0]} could not be started: {error}") from error
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=cwd,
+            env={name: value for name, value in inherited.items() if value is not None},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=printed,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             await child.wait()
         finally:
             # Also after a normal end: a build backend may have left something running.
             with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: only zombies are left in it
                 os.killpg(child.pid, signal.SIGKILL)
-            await child.wait()
-        output = _end_of(printed)
-    if child.returncode:
-        raise CommandError(child.returncode, output)
-    return output
+            returncode = await child.wait()
+        return returncode, _end_of(printed)
 
 
 def _end_of(printed: IO[bytes]) -> str:
