@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.errors import ReleaseKitError
-from releasekit.pipeline import git
+from releasekit.pipeline import git, process
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import Orchestrator
@@ -79,6 +79,7 @@ async def release(
     head = git.head(workspace.root)
     git.refuse_tracked(path)
     index = choose_index(request.index, workspace)
+    process.find_uv()  # now, rather than in the middle
     plan = declare(workspace, head.sha, index.name)
     with await open_run(path, plan, index, fresh=request.fresh) as store:
         orchestrator = Orchestrator(

@@ -11,6 +11,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import FINAL, PackageStatus
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.index import is_complete
+from releasekit.pipeline.steps import ask
 from releasekit.state import STATE_FILENAME, RunState, no_run
 from releasekit.store import RunLock, RunStore
 
@@ -108,7 +109,7 @@ async def skip_complete(plan: RunState, index: Index) -> None:
         StepError: The index could not be asked.
     """
     names = plan.pending_packages()
-    shown = await asyncio.gather(*(index.files(name, plan[name].version) for name in names))
+    shown = await asyncio.gather(*(ask(index, name, plan[name].version) for name in names))
     for name, files in zip(names, shown, strict=True):
         if is_complete(files):
             plan[name].skip(f"version {plan[name].version} is already on {index.name}")

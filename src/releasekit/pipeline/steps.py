@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import stamina
 
-from releasekit.pipeline.outcome import NotShownError, TransientError
+from releasekit.errors import E
+from releasekit.pipeline.outcome import NotShownError, StepError, TransientError
 from releasekit.pipeline.reconcile import Decision, decide, to_send
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from releasekit.pipeline.build import Builder
     from releasekit.pipeline.index import Index
@@ -55,7 +57,7 @@ class UvSteps:
         """See `Steps.build`."""
         if artifacts:
             kept = await self.builder.kept(package.name)
-            shown = await self._ask(package)
+            shown = await ask(self.index, package.name, package.version)
             if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
                 return artifacts
         return await self.builder.build(package)
@@ -65,9 +67,8 @@ class UvSteps:
         async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
             with attempt:
                 shown = await self.index.files(package.name, package.version)
-                directory = self.builder.directory(package.name)
                 if missing := to_send(artifacts, shown, self.index.name):
-                    await self.index.upload([directory / filename for filename in missing])
+                    await self.index.upload(await self._unchanged(package, artifacts, missing))
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""
@@ -79,8 +80,23 @@ class UvSteps:
                 if missing := to_send(artifacts, shown, self.index.name):
                     raise NotShownError(package.name, missing, self.index.name)
 
-    async def _ask(self, package: Package) -> Mapping[str, str]:
-        async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
-            with attempt:
-                return await self.index.files(package.name, package.version)
-        raise AssertionError  # pragma: no cover  # the last attempt raises
+    async def _unchanged(self, package: Package, artifacts: Mapping[str, str], wanted: Iterable[str]) -> list[Path]:
+        """Find the built files that are to be sent, and make sure that they are still what was recorded."""
+        directory = self.builder.directory(package.name)
+        kept = await self.builder.kept(package.name)
+        if changed := [filename for filename in wanted if kept.get(filename) != artifacts[filename]]:
+            message = f"{', '.join(changed)} in {directory} is gone or not what was built"
+            raise StepError(E.FILE_FAILED, message, "run the same command again: it is built again and compared")
+        return [directory / filename for filename in wanted]
+
+
+async def ask(index: Index, package: str, version: str) -> Mapping[str, str]:
+    """Ask an index what it has of one version of a package, more than once if need be.
+
+    Raises:
+        StepError: It could not be read.
+    """
+    async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
+        with attempt:
+            return await index.files(package, version)
+    raise AssertionError  # pragma: no cover  # the last attempt raises
