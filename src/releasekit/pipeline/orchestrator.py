@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import FINAL
 from releasekit.logging import get_logger
-from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Orchestrator:
                 await self._each(todo, self._build, self._release)
         except* ReleaseKitError as errors:
             raise _first(errors) from None
-        self.state.recover()
+        finally:
+            self.state.recover()  # of what an error stopped too; durable when the store is closed, if that can be
         await self.store.acommit()
 
     def stop(self) -> None:
@@ -150,14 +151,17 @@ class Orchestrator:
         await self._move(package.confirm)
 
     async def _confirm_again(self, package: PackageState) -> None:
+        if self.interrupted:
+            raise _HeldError
         timeout = min(self.verify_timeout, CONFIRM_TIMEOUT)
         try:
             await self.steps.verify(self.packages[package.name], package.artifacts, timeout)
         except StepError as error:
+            lost = isinstance(error, NotShownError | ConflictError)
             raise ReleaseKitError(
-                E.INDEX_CONFLICT if isinstance(error, ConflictError) else E.PUBLISHED_MISSING,
+                E.PUBLISHED_MISSING if isinstance(error, NotShownError) else error.code,
                 f"{package.name!r} was published by an earlier process of this run, but now {error.message}",
-                "find out what happened to it on the index, then run the same command again",
+                "find out what happened to it on the index, then run the same command again" if lost else error.hint,
             ) from error
 
     async def _move(self, trigger: Callable[..., None], *carried: object) -> None:
