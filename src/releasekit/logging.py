@@ -7,6 +7,7 @@ commands take to run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+    from typing import TextIO
 
     from structlog.typing import FilteringBoundLogger
 
@@ -72,6 +74,21 @@ def _redact_value(value: object) -> object:
     return redact(str(value))
 
 
+class _Unbroken:
+    """A stream that loses what can't be written: nobody may be reading the log, and a release goes on without."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def configure(*, level: str = "info", json: bool = False) -> None:
     """Set structlog up for the command line: on stderr, redacted.
 
@@ -95,7 +112,7 @@ def configure(*, level: str = "info", json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_Unbroken(sys.stderr)),  # type: ignore[arg-type]  # all it needs
         cache_logger_on_first_use=False,
     )
 

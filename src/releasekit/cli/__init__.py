@@ -5,13 +5,20 @@ A command's module is imported when it is called, so that `--help` and `status` 
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from releasekit.errors import ReleaseKitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
 
 INTERRUPTED: Final = 130
 COMMANDS: Final = {
@@ -72,8 +79,38 @@ def main() -> int:
     Returns:
         The exit code, as the group's help lists them.
     """
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
+    try:
+        return _run()
+    except BrokenPipeError:
+        _write_nowhere(sys.stderr)
+        return 1
+
+
+@contextmanager
+def unless_gone(stream: TextIO) -> Iterator[None]:
+    """Stop writing when the reader of a stream has gone away; what is written later goes nowhere."""
+    try:
+        yield
+    except BrokenPipeError:
+        _write_nowhere(stream)
+
+
+def _nowhere() -> TextIO:
+    """Stand in for a stream that was closed when Python began, or the next file to be opened would be it."""
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _write_nowhere(stream: TextIO) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def _run() -> int:
     try:
         code: int | None = releasekit.main(standalone_mode=False)
     except ReleaseKitError as error:
@@ -85,9 +122,8 @@ def main() -> int:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted; the same command goes on")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away
-        sys.stderr.close()
-        return 1
+    except BrokenPipeError:
+        raise
     except OSError as error:
         _complain(f"{error}\n  hint: check the path, its permissions and the space on the disk")
         return 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from releasekit import logging
-from releasekit.cli import INTERRUPTED, output
+from releasekit.cli import INTERRUPTED, output, unless_gone
 from releasekit.errors import E
 from releasekit.pipeline import Request, is_finished, release
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
@@ -83,27 +83,30 @@ def command(  # noqa: PLR0913  # one argument an option
     )
     outcome = asyncio.run(release(request, partial(_watch, live=live)))
     state, error, code = outcome.state, outcome.error, exit_code(outcome)
-    if as_json:
-        output.print_json(output.result(state) | {"exit_code": code, "error": str(error or "")})
-    else:
-        output.print_run(state)
-        click.echo(output.next_step(state, at_rest=True))
-    if error:
-        click.echo(f"error: {output.printable(str(error))}", err=True)
-    if code:
-        click.echo(f"resume: {output.command_line('publish', str(workspace), '--index', index_name)}", err=True)
+    with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
+        if as_json:
+            output.print_json(output.result(state) | {"exit_code": code, "error": str(error or "")})
+        else:
+            output.print_run(state)
+            click.echo(output.next_step(state, at_rest=True))
+    with unless_gone(sys.stderr):
+        if error:
+            click.echo(f"error: {output.printable(str(error))}", err=True)
+        if code:
+            again = output.command_line("publish", str(workspace), "--index", index_name)
+            click.echo(f"resume: {output.printable(again)}", err=True)
     return code
 
 
 def exit_code(outcome: Outcome) -> int:
     """Tell a release's exit code, as the group's help lists them."""
     state, error = outcome.state, outcome.error
+    if is_finished(state) and not error:  # also if it was interrupted when nothing was left to do
+        return DONE
     if outcome.interrupted:
         return INTERRUPTED
     if output.conflicts_of(state) or (error and error.code in {E.INDEX_CONFLICT, E.PUBLISHED_MISSING}):
         return CONFLICT
-    if is_finished(state) and not error:
-        return DONE
     return PARTLY_PUBLISHED if state.published_packages() else NOTHING_PUBLISHED
 
 
@@ -130,7 +133,7 @@ def log_move(moved: Transition) -> None:
         trigger=moved.trigger.value,
         source=moved.source.value,
         target=moved.target.value,
-        **{key: value for key, value in moved.carried.items() if isinstance(value, str)},
+        **{key: output.printable(value) for key, value in moved.carried.items() if isinstance(value, str)},
     )
 
 
