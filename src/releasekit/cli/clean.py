@@ -24,29 +24,39 @@ if TYPE_CHECKING:
 def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     """Remove the files of a finished run.
 
-    That is the state file, the built files, and whatever --fresh kept aside. The lock file stays: it is empty, and
+    That is the state file, the built files, and whatever --fresh kept aside. The lock file stays:
     deleting it would let two processes in. What was published is not touched.
     """
     if not workspace.is_dir():
         raise no_run(workspace)
-    lock = RunLock(workspace)
-    try:
-        removed = [path for name in (STATE_FILENAME, DIST_DIRECTORY) for path in sorted(workspace.glob(f"{name}*"))]
-        path = workspace / STATE_FILENAME
-        if path in removed and not force and not is_finished(RunState.load(path)):
-            raise click.UsageError(
-                f"the run in {workspace} is not finished: `releasekit publish` goes on with it, `--force` gives it up"
-            )
-        for old in removed:
-            if old.is_dir() and not old.is_symlink():
-                shutil.rmtree(old)
-            else:
-                old.unlink()
-    finally:
-        lock.release()
+    # Without this look the lock would leave its file in any directory.
+    removed = _remove_runs(workspace, force=force) if _files_of_runs(workspace) else []
     if as_json:
         output.print_json({"removed": [str(path) for path in removed]})
         return
     for old in removed:
         click.echo(f"removed {output.printable(str(old))}")
     click.echo("next: nothing." if removed else "next: nothing. There was nothing to remove.")
+
+
+def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
+    lock = RunLock(workspace)
+    try:
+        files = _files_of_runs(workspace)
+        path = workspace / STATE_FILENAME
+        if path in files and not force and not is_finished(RunState.load(path)):
+            raise click.UsageError(
+                f"the run in {workspace} is not finished: `releasekit publish` goes on with it, `--force` gives it up"
+            )
+        for old in files:
+            if old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+            else:
+                old.unlink()
+        return files
+    finally:
+        lock.release()
+
+
+def _files_of_runs(workspace: Path) -> list[Path]:
+    return [path for name in (STATE_FILENAME, DIST_DIRECTORY) for path in sorted(workspace.glob(f"{name}*"))]

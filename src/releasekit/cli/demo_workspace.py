@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from releasekit.errors import E, ReleaseKitError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +73,7 @@ def make_workspace(root: Path) -> None:
 
     Raises:
         OSError: It can't be written, or there is no git.
-        subprocess.CalledProcessError: git failed.
+        ReleaseKitError: git failed (`E.GIT_FAILED`).
     """
     root.mkdir(parents=True, exist_ok=True)
     root.joinpath("pyproject.toml").write_text(_ROOT, encoding="utf-8")
@@ -84,9 +87,14 @@ def commit_all(root: Path, message: str) -> None:
     """Commit everything, whatever the user's own git settings are; the first time, make the repository."""
     identity = ("-c", "user.name=releasekit demo", "-c", "user.email=demo@releasekit.invalid")
     plain = ("-c", "commit.gpgSign=false", "-c", "core.hooksPath=", "-c", "init.defaultBranch=main")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # of a hook, say
     for arguments in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", message)):
         command = ["git", *identity, *plain, *arguments]
-        subprocess.run(command, cwd=root, check=True, stdin=subprocess.DEVNULL)  # noqa: S603  # fixed arguments
+        done = subprocess.run(  # noqa: S603  # fixed arguments
+            command, cwd=root, env=environ, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise ReleaseKitError(E.GIT_FAILED, f"git {arguments[0]} in {root} failed: {done.stderr.strip()}")
 
 
 def _write_member(directory: Path, member: Member) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -38,6 +37,6 @@ def command(*, workspace: Path, lifecycle: bool, format_name: str | None, file: 
         picture = drawn.read_bytes()
     if file:
         file.write_bytes(picture)
-        click.echo(f"wrote {file}", err=True)
+        click.echo(f"wrote {output.printable(str(file))}", err=True)
     else:
-        sys.stdout.buffer.write(picture)
+        click.echo(picture, nl=False)

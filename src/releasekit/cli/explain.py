@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 EXPLANATIONS: Final[Mapping[E, str]] = {
     E.BUILD_FAILED: (
         "`uv build` ended with an error; what it printed is in the message. Nothing was uploaded, unless --no-"
-        "gate was given. Mend the package and run the same command again."
+        "gate was given. Mend the package. If that takes a new commit, start over with --fresh: what is on the index "
+        "already is found there; else run the same command again."
     ),
     E.BUILD_INCOMPLETE: (
         "A build must give exactly one sdist and at least one wheel of the version in the plan. Check the "

@@ -49,6 +49,11 @@ def printable(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def in_one_line(text: str) -> str:
+    """Escape what `printable` escapes, and newlines."""
+    return printable(text).replace("\n", "\\n")
+
+
 def print_json(document: Any) -> None:  # noqa: ANN401  # any JSON
     """Print a document for machines."""
     from releasekit.persistence import codec  # noqa: PLC0415  # only where used
@@ -88,7 +93,7 @@ def print_run(state: RunState) -> None:
     blocked = state.blocked_packages()
     ordered = sorted(state.packages.values(), key=lambda package: (package.level, package.name))
     rows = [
-        (PALETTE[p.status].glyph, p.name, p.version, p.status.value, printable(note(p, state, blocked)))
+        [*map(in_one_line, (PALETTE[p.status].glyph, p.name, p.version, p.status.value, note(p, state, blocked)))]
         for p in ordered
     ]
     for line, package in zip(columns(rows), ordered, strict=True):
@@ -121,10 +126,12 @@ def next_step(state: RunState, *, at_rest: bool) -> str:
     if all(package.status in FINAL for package in state.packages.values()):
         return "next: nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
     if conflicts := conflicts_of(state):
-        return f"next: decide about {', '.join(conflicts)}: the index has other content under the same name."
+        names = in_one_line(", ".join(conflicts))
+        return f"next: decide about {names}: the index has other content under the same name."
     again = "run the same `releasekit publish` command again: it goes on from here"
-    if state.failed_packages():
-        return f"next: mend the errors of {', '.join(state.failed_packages())}, then {again}."
+    if failed := state.failed_packages():
+        names = in_one_line(", ".join(failed))
+        return f"next: mend the errors of {names}, then {again}. If that takes a new commit, add --fresh."
     if not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values()):
         return f"next: wait. If nothing is at work here any more, {again}."
     return f"next: {again}."

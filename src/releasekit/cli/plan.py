@@ -28,7 +28,7 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
     """
     found = load_workspace(workspace)
     plan = pipeline.declare(found, "", "")
-    if index_name:
+    if index_name is not None:
         asyncio.run(pipeline.skip_complete(plan, pipeline.choose_index(index_name, found)))
     packages = list(plan.packages.values())
     if as_json:

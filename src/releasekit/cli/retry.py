@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from releasekit.cli import output
+from releasekit.lifecycle import Trigger, rule_for
 from releasekit.pipeline import open_for_change
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> Non
     for choosing which. Nothing is built or sent before the next `publish`.
     """
     with open_for_change(workspace) as store:
-        chosen = list(packages) or store.state.failed_packages()
+        chosen = list(dict.fromkeys(packages)) or store.state.failed_packages()
+        for name in chosen:
+            rule_for(store.state[name], Trigger.RETRY)  # all of them or none
         for name in chosen:
             store.state[name].retry()
         store.commit()
@@ -32,5 +35,5 @@ def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> Non
     if as_json:
         output.print_json({"retried": chosen} | output.result(state))
         return
-    click.echo(f"pending again: {', '.join(chosen)}" if chosen else "nothing had failed")
+    click.echo(output.in_one_line(f"pending again: {', '.join(chosen)}" if chosen else "nothing had failed"))
     click.echo(output.next_step(state, at_rest=True))

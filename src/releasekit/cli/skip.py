@@ -33,5 +33,5 @@ def command(*, package: str, reason: str, workspace: Path, as_json: bool) -> Non
     if as_json:
         output.print_json({"skipped": [package]} | output.result(state))
         return
-    click.echo(f"skipped: {output.printable(package)} ({output.printable(reason)})")
+    click.echo(output.in_one_line(f"skipped: {package} ({reason})"))
     click.echo(output.next_step(state, at_rest=True))
