@@ -29,7 +29,7 @@ from releasekit.lifecycle import (
     trigger_towards,
 )
 from releasekit.state import PackageState
-from releasekit.state.package import MAX_TEXT
+from releasekit.state.values import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import pytest
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.state import PackageState, RunState
-from releasekit.state.package import MAX_COUNT, MAX_TEXT
+from releasekit.state.values import MAX_COUNT, MAX_TEXT
 
 DIGEST = "0123456789abcdef" * 4
 FULL: dict[str, Any] = {

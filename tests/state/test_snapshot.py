@@ -18,8 +18,8 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.persistence import codec
 from releasekit.state import STATE_FILENAME, PackageState, RunState, snapshot
-from releasekit.state.package import MAX_TEXT
 from releasekit.state.snapshot import StateCorruptedError
+from releasekit.state.values import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,27 +6,20 @@ lock, and tells the run's listeners; which field that is, the lifecycle table sa
 
 from __future__ import annotations
 
-import re
-import sys
 from functools import partial
 from threading import RLock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, NoReturn, Protocol, TypeVar
 
-from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import ALLOWED, PackageStatus, Trigger, move, rule_for
+from releasekit.state import values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-MAX_TEXT: Final = 16_384
-"""Characters of a name, version, error or reason; a longer error is cut, so that a record stays bounded."""
+T_co = TypeVar("T_co", covariant=True)
 
-MAX_COUNT: Final = 2**31 - 1
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _NO_RUN: Final = ()
-_DIGEST_SIZE: Final = 32  # bytes
-_FILE_NAME: Final = re.compile(r"[^/\\\x00]{1,255}")
 
 LOCK: Final = RLock()
 """Held while a package moves and while a run is copied out. Re-entrant, so that a signal handler or a
@@ -41,6 +34,16 @@ class Transition(NamedTuple):
     source: PackageStatus
     target: PackageStatus
     carried: Mapping[str, Any]
+
+
+class _ReadOnly(Protocol[T_co]):
+    """An attribute that type checkers refuse to have assigned, as it is at run time."""
+
+    def __get__(self, package: PackageState, owner: type[PackageState]) -> T_co:
+        """Read it."""
+
+    def __set__(self, package: PackageState, value: Never) -> None:
+        """Take no value."""
 
 
 class PackageState:
@@ -76,14 +79,14 @@ class PackageState:
         "version",
     )
 
-    name: str
-    status: PackageStatus
-    version: str
-    error: str
-    level: int
-    requires: tuple[str, ...]
-    attempts: int
-    reason: str
+    name: _ReadOnly[str]
+    status: _ReadOnly[PackageStatus]
+    version: _ReadOnly[str]
+    error: _ReadOnly[str]
+    level: _ReadOnly[int]
+    requires: _ReadOnly[tuple[str, ...]]
+    attempts: _ReadOnly[int]
+    reason: _ReadOnly[str]
     _artifacts: bytes
     _listeners: Iterable[Callable[[Transition], None]]
 
@@ -100,17 +103,15 @@ class PackageState:
         attempts: int = 0,
         reason: str = "",
     ) -> None:
-        if not name:
-            raise _invalid("name", "is empty")
-        self._store("name", text_of("name", name))
-        self._store("status", _status(status))
-        self._store("version", text_of("version", version))
-        self._store("error", text_of("error", error))
-        self._store("level", _count("level", level))
-        self._store("requires", _names(requires))
-        self._store("_artifacts", _pack_artifacts(artifacts))
-        self._store("attempts", _count("attempts", attempts))
-        self._store("reason", text_of("reason", reason))
+        self._store("name", values.name(name))
+        self._store("status", values.status(status))
+        self._store("version", values.shared("version", version))
+        self._store("error", values.text("error", error))
+        self._store("level", values.count("level", level))
+        self._store("requires", values.names(requires))
+        self._store("_artifacts", values.pack(artifacts))
+        self._store("attempts", values.count("attempts", attempts))
+        self._store("reason", values.text("reason", reason))
         self._store("_listeners", _NO_RUN)
 
     def start_building(self) -> None:
@@ -160,7 +161,7 @@ class PackageState:
     @property
     def artifacts(self) -> Mapping[str, str]:
         """File name → sha256 of what was built, as a read-only mapping. Packed in memory, unpacked here."""
-        return MappingProxyType(_unpack_artifacts(self._artifacts))
+        return MappingProxyType(values.unpack(self._artifacts))
 
     def fire(self, trigger: Trigger, **carried: Any) -> None:  # noqa: ANN401  # checked by the rule
         """Fire any trigger; what the trigger methods do, for callers that have the trigger as data.
@@ -199,7 +200,7 @@ class PackageState:
             ReleaseKitError: The package is in a run already (`E.STATE_INVALID_VALUE`), which would hear no more.
         """
         if self._listeners is not _NO_RUN:
-            raise _invalid("packages", f"has {self.name!r} of another run: copy it")
+            raise values.invalid("packages", f"has {self.name!r} of another run: copy it")
         self._store("_listeners", listeners)
 
     def _store(self, slot: str, value: object) -> None:
@@ -231,79 +232,8 @@ class PackageState:
 FIELDS: Final = ("name", "status", "version", "error", "level", "requires", "artifacts", "attempts", "reason")
 
 
-def _invalid(field: str, problem: str) -> ReleaseKitError:
-    return ReleaseKitError(E.STATE_INVALID_VALUE, f"{field} {problem}", "see the docstring of PackageState")
-
-
-def text_of(field: str, value: str) -> str:
-    """Check a text that is to be stored, and share it with its equals.
-
-    Raises:
-        ReleaseKitError: It is none, too long, or can't be stored (`E.STATE_INVALID_VALUE`).
-    """
-    if not isinstance(value, str):
-        raise _invalid(field, f"must be a string, not {type(value).__name__}")
-    if len(value) > MAX_TEXT:
-        raise _invalid(field, f"has {len(value)} characters, more than {MAX_TEXT}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _invalid(field, "has half a surrogate pair, which no file can hold") from None
-    return sys.intern(str.__str__(value))  # names and versions stand in many packages
-
-
-def _error_text(value: str) -> str:
-    """Make any error text storable: a failure must never be lost because of what it says."""
-    if not isinstance(value, str):
-        raise _invalid("error", f"must be a string, not {type(value).__name__}")
-    text = value.encode(errors="backslashreplace").decode()
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - len(_CUT)] + _CUT
-
-
-def _count(field: str, value: int) -> int:
-    if type(value) is not int:
-        raise _invalid(field, f"must be a whole number, not {type(value).__name__}")
-    if not 0 <= value <= MAX_COUNT:  # the number itself may be too long to print
-        raise _invalid(field, f"is out of range: from 0 to {MAX_COUNT}")
-    return value
-
-
-def _status(value: PackageStatus) -> PackageStatus:
-    try:
-        return PackageStatus(value)
-    except ValueError:
-        raise _invalid("status", f"is {value!r:.40}, not one of {', '.join(PackageStatus)}") from None
-
-
-def _names(values: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(values, str):  # it would be taken for the names of its letters
-        raise _invalid("requires", f"must be a list of names, not the string {values!r:.40}")
-    return tuple(text_of("requires", value) for value in values)
-
-
-def _pack_artifacts(artifacts: Mapping[str, str]) -> bytes:
-    for name, digest in artifacts.items():
-        if not _FILE_NAME.fullmatch(text_of("artifacts", name)) or name in {".", ".."}:
-            raise _invalid("artifacts", f"has {name!r:.300}, which is no file name")
-        if not _SHA256.fullmatch(text_of("artifacts", digest)):
-            raise _invalid("artifacts", f"has {digest!r:.80} for {name!r}: not a sha256 of 64 lower-case hex digits")
-    return b"".join(bytes.fromhex(digest) + name.encode() + b"\0" for name, digest in artifacts.items())
-
-
-def _unpack_artifacts(packed: bytes) -> dict[str, str]:
-    artifacts = {}
-    start = 0
-    while start < len(packed):
-        name = start + _DIGEST_SIZE
-        end = packed.index(b"\0", name)
-        artifacts[packed[name:end].decode()] = packed[start:name].hex()
-        start = end + 1
-    return artifacts
-
-
-_CUT: Final = " … [cut]"
 _CARRIED: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
-    "artifacts": ("_artifacts", _pack_artifacts),
-    "error": ("error", _error_text),
-    "reason": ("reason", partial(text_of, "reason")),
+    "artifacts": ("_artifacts", values.pack),
+    "error": ("error", values.error),
+    "reason": ("reason", partial(values.text, "reason")),
 }

@@ -18,8 +18,8 @@ from uuid import uuid4
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus, rule_for, trigger_towards
 from releasekit.persistence import atomic
-from releasekit.state import snapshot
-from releasekit.state.package import LOCK, PackageState, text_of
+from releasekit.state import snapshot, values
+from releasekit.state.package import LOCK, PackageState
 
 if TYPE_CHECKING:
     import os
@@ -76,10 +76,12 @@ class RunState:
         run_id: str = "",
         index: str = "",
     ) -> None:
-        self.git_sha: Final = text_of("git_sha", git_sha)
-        self.created_at: Final = text_of("created_at", created_at) or datetime.now(UTC).isoformat(timespec="seconds")
-        self.run_id: Final = text_of("run_id", run_id) or uuid4().hex
-        self.index: Final = text_of("index", index)
+        self.git_sha: Final = values.text("git_sha", git_sha)
+        self.created_at: Final = values.text("created_at", created_at) or datetime.now(UTC).isoformat(
+            timespec="seconds"
+        )
+        self.run_id: Final = values.text("run_id", run_id) or uuid4().hex
+        self.index: Final = values.text("index", index)
         self._packages: dict[str, PackageState] = {}
         self._listeners: list[Callable[[Transition], None]] = []
         for name, package in packages.items():
@@ -345,6 +347,10 @@ class RunState:
                     self._required(name, required)
                     visited.add(required)
                     stack.append((required, iter(self[required].requires)))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _restore(git_sha: str, packages: Mapping[str, PackageState], created_at: str, run_id: str, index: str) -> RunState:

@@ -18,7 +18,8 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.logging import get_logger
 from releasekit.persistence import codec
-from releasekit.state.package import PackageState, text_of
+from releasekit.state import values
+from releasekit.state.package import PackageState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,7 +144,7 @@ def decode(data: bytes, path: Path) -> Snapshot:
         raise StateCorruptedError(path, error.place, error.problem) from None
     texts = {field: getattr(top, field, "") for field in ("git_sha", "created_at", "run_id", "index")}
     try:
-        return Snapshot(**{field: text_of(field, text) for field, text in texts.items()}, packages=packages)
+        return Snapshot(**{field: values.text(field, text) for field, text in texts.items()}, packages=packages)
     except ReleaseKitError as error:
         raise _unstorable(error, path) from None
 

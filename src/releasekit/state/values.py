@@ -1,0 +1,112 @@
+"""What a run may hold: every value is checked before it is stored, so that whatever is saved can be loaded.
+
+A value that can't be stored is a `ReleaseKitError` (`E.STATE_INVALID_VALUE`) whose message begins with the
+name of its field. Names and versions stand in many packages and are shared; artifacts are packed, since they
+are most of what a large run holds: the 32 bytes of the digest, the file's name, a zero byte.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Final
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import PackageStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_TEXT: Final = 16_384
+"""Characters of a name, version, error or reason; a longer error is cut, so that a record stays bounded."""
+
+MAX_COUNT: Final = 2**31 - 1
+_CUT: Final = " … [cut]"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_DIGEST_SIZE: Final = 32  # bytes
+_FILE_NAME: Final = re.compile(r"[^/\\\x00]{1,255}")
+
+
+def invalid(field: str, problem: str) -> ReleaseKitError:
+    """Make the error that says what is wrong with a field."""
+    return ReleaseKitError(E.STATE_INVALID_VALUE, f"{field} {problem}", "see the docstring of PackageState")
+
+
+def text(field: str, value: str) -> str:
+    """Check a text that is to be stored."""
+    if not isinstance(value, str):
+        raise invalid(field, f"must be a string, not {type(value).__name__}")
+    if len(value) > MAX_TEXT:
+        raise invalid(field, f"has {len(value)} characters, more than {MAX_TEXT}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise invalid(field, "has half a surrogate pair, which no file can hold") from None
+    return str.__str__(value)  # a plain one, also of an enumeration
+
+
+def shared(field: str, value: str) -> str:
+    """Check a text that many packages have, and keep it once."""
+    return sys.intern(text(field, value))
+
+
+def name(value: str) -> str:
+    """Check the name of a package."""
+    if not value:
+        raise invalid("name", "is empty")
+    return shared("name", value)
+
+
+def names(values: Iterable[str]) -> tuple[str, ...]:
+    """Check the names of the packages that one requires."""
+    if isinstance(values, str):  # it would be taken for the names of its letters
+        raise invalid("requires", f"must be a list of names, not the string {values!r:.40}")
+    return tuple(shared("requires", value) for value in values)
+
+
+def error(value: str) -> str:
+    """Make any error text storable: a failure must never be lost because of what it says."""
+    if not isinstance(value, str):
+        raise invalid("error", f"must be a string, not {type(value).__name__}")
+    storable = value.encode(errors="backslashreplace").decode()
+    return storable if len(storable) <= MAX_TEXT else storable[: MAX_TEXT - len(_CUT)] + _CUT
+
+
+def count(field: str, value: int) -> int:
+    """Check a number of levels or attempts."""
+    if type(value) is not int:
+        raise invalid(field, f"must be a whole number, not {type(value).__name__}")
+    if not 0 <= value <= MAX_COUNT:  # the number itself may be too long to print
+        raise invalid(field, f"is out of range: from 0 to {MAX_COUNT}")
+    return value
+
+
+def status(value: PackageStatus) -> PackageStatus:
+    """Check a status; its value will do."""
+    try:
+        return PackageStatus(value)
+    except ValueError:
+        raise invalid("status", f"is {value!r:.40}, not one of {', '.join(PackageStatus)}") from None
+
+
+def pack(artifacts: Mapping[str, str]) -> bytes:
+    """Check artifacts, file name → sha256 in hex, and pack them."""
+    for file_name, digest in artifacts.items():
+        if not _FILE_NAME.fullmatch(text("artifacts", file_name)) or file_name in {".", ".."}:
+            raise invalid("artifacts", f"has {file_name!r:.300}, which is no file name")
+        if not _SHA256.fullmatch(text("artifacts", digest)):
+            problem = f"has {digest!r:.80} for {file_name!r}: not a sha256 of 64 lower-case hex digits"
+            raise invalid("artifacts", problem)
+    return b"".join(bytes.fromhex(digest) + file_name.encode() + b"\0" for file_name, digest in artifacts.items())
+
+
+def unpack(packed: bytes) -> dict[str, str]:
+    """Undo `pack`."""
+    artifacts = {}
+    start = 0
+    while start < len(packed):
+        middle = start + _DIGEST_SIZE
+        end = packed.index(b"\0", middle)
+        artifacts[packed[middle:end].decode()] = packed[start:middle].hex()
+        start = end + 1
+    return artifacts
