@@ -14,7 +14,7 @@ import pytest
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import IllegalTransitionError, PackageStatus, Trigger
 from releasekit.state import STATE_FILENAME, PackageState, RunState
-from releasekit.state.run import UnknownPackageError
+from releasekit.state.run import UnknownPackageError, no_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,6 +134,13 @@ def test_an_unknown_name_is_both_a_releasekit_error_and_a_key_error() -> None:
 def test_an_unknown_name_in_an_empty_run_says_that_it_is_empty() -> None:
     with pytest.raises(KeyError, match="it has none"):
         RunState("abc")["core"]
+
+
+def test_a_directory_without_a_run_is_an_error_that_names_it(tmp_path: Path) -> None:
+    error = no_run(tmp_path)
+    assert error.code is E.STATE_NOT_FOUND
+    assert str(tmp_path) in error.message
+    assert error.hint
 
 
 LEADS_TO = {

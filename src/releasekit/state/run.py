@@ -77,9 +77,7 @@ class RunState:
         index: str = "",
     ) -> None:
         self.git_sha: Final = values.text("git_sha", git_sha)
-        self.created_at: Final = values.text("created_at", created_at) or datetime.now(UTC).isoformat(
-            timespec="seconds"
-        )
+        self.created_at: Final = values.text("created_at", created_at) or _now()
         self.run_id: Final = values.text("run_id", run_id) or uuid4().hex
         self.index: Final = values.text("index", index)
         self._packages: dict[str, PackageState] = {}
