@@ -107,7 +107,8 @@ def exit_code(outcome: Outcome) -> int:
         return INTERRUPTED
     if output.conflicts_of(state) or (error and error.code in {E.INDEX_CONFLICT, E.PUBLISHED_MISSING}):
         return CONFLICT
-    return PARTLY_PUBLISHED if state.published_packages() else NOTHING_PUBLISHED
+    sent = [name for name in state.failed_packages() if E.VERIFY_TIMEOUT in state[name].error]
+    return PARTLY_PUBLISHED if sent or state.published_packages() else NOTHING_PUBLISHED
 
 
 @contextmanager

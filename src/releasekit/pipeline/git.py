@@ -47,6 +47,11 @@ def refuse_tracked(path: Path) -> None:
         )
 
 
+def unignored(directory: Path) -> list[str]:
+    """Name our own files in a directory that git does not ignore: a commit or an sdist could take them in."""
+    return _git(directory, "ls-files", "--others", "--exclude-standard", "--", ":(glob).releasekit-*").splitlines()
+
+
 def _git(directory: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(  # noqa: S603  # fixed arguments, no shell

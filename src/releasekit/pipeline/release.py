@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.errors import ReleaseKitError
+from releasekit.logging import get_logger
 from releasekit.pipeline import git, process
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.index import choose_index
@@ -82,6 +83,10 @@ async def release(
     process.find_uv()  # now, rather than in the middle
     plan = declare(workspace, head.sha, index.name)
     with await open_run(path, plan, index, fresh=request.fresh) as store:
+        if unignored := git.unignored(workspace.root):
+            get_logger(__name__).warning(
+                "releasekit.files_not_ignored", files=unignored, hint="add .releasekit-* to .gitignore"
+            )
         orchestrator = Orchestrator(
             store,
             workspace.packages,

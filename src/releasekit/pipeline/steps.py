@@ -68,7 +68,7 @@ class UvSteps:
             with attempt:
                 shown = await self.index.files(package.name, package.version)
                 if missing := to_send(artifacts, shown, self.index.name):
-                    await self.index.upload(await self._unchanged(package, artifacts, missing))
+                    await self._send(package, artifacts, missing)
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""
@@ -79,6 +79,17 @@ class UvSteps:
                 shown = await self.index.files(package.name, package.version)
                 if missing := to_send(artifacts, shown, self.index.name):
                     raise NotShownError(package.name, missing, self.index.name)
+
+    async def _send(self, package: Package, artifacts: Mapping[str, str], missing: Iterable[str]) -> None:
+        paths = await self._unchanged(package, artifacts, missing)
+        try:
+            await self.index.upload(paths)
+        except StepError:
+            # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
+            # went on without it. Or it has others, and says so now.
+            shown = await self.index.files(package.name, package.version)
+            if to_send(artifacts, shown, self.index.name):
+                raise
 
     async def _unchanged(self, package: Package, artifacts: Mapping[str, str], wanted: Iterable[str]) -> list[Path]:
         """Find the built files that are to be sent, and make sure that they are still what was recorded."""
