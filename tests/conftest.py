@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,16 +34,23 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A pypiserver on 127.0.0.1: its address and the directory of its files. Refuses to overwrite."""
     files = tmp_path / "served"
     files.mkdir()
+    with serve(files) as address:
+        yield address, files
+
+
+@contextmanager
+def serve(files: Path, algorithm: str = "sha256") -> Iterator[str]:
+    """Serve a directory as an index that shows digests of one algorithm; give its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program = Path(sys.executable).with_name("pypi-server")
-    options = ["-P", ".", "-a", ".", "--hash-algo", "sha256", "--disable-fallback"]
+    options = ["-P", ".", "-a", ".", "--hash-algo", algorithm, "--disable-fallback"]
     command = [str(program), "run", "-i", "127.0.0.1", "-p", str(port), *options, str(files)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_until_it_listens(port, server)
-            yield f"http://127.0.0.1:{port}", files
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.kill()
 

@@ -1,0 +1,161 @@
+"""Stand-ins for the world: an index in memory, and steps that write down what they were asked to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from releasekit.errors import E
+from releasekit.pipeline import Orchestrator
+from releasekit.pipeline.outcome import StepError
+from releasekit.state import STATE_FILENAME, RunState
+from releasekit.store import RunStore
+from releasekit.workspace import Package
+from releasekit.workspace.graph import assign_levels
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+A, B, C, D = (letter * 64 for letter in "abcd")  # digests
+
+HANG = 30.0  # seconds after which a run is taken to hang
+
+DIAMOND = {"core": "", "left": "core", "right": "core", "top": "left right"}
+
+
+def failure(text: str = "it is broken", code: E = E.BUILD_FAILED) -> StepError:
+    """An error that a step may raise."""
+    return StepError(code, text)
+
+
+def make_package(name: str, root: Path, *, version: str = "1.0", requires: tuple[str, ...] = ()) -> Package:
+    """A package of a workspace that has it in a directory of its name."""
+    return Package(name, version, root / name, requires, 0)
+
+
+class MemoryIndex:
+    """An index that answers what it is told to, in order; the last answer for ever."""
+
+    name = "memory"
+
+    def __init__(self, *answers: Mapping[str, str] | Exception) -> None:
+        self.answers = list(answers or ({},))
+        self.asked = 0
+        self.sent: list[str] = []
+
+    async def files(self, package: str, version: str) -> Mapping[str, str]:
+        """See `Index.files`."""
+        del package, version
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def upload(self, paths: Sequence[Path]) -> None:
+        """See `Index.upload`."""
+        self.sent += [path.name for path in paths]
+
+
+class RecordingSteps:
+    """Steps that do nothing but remember: what was called and ended, and what the disk said at that moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.called: list[tuple[str, str]] = []
+        self.ended: list[tuple[str, str]] = []
+        self.on_disk: dict[tuple[str, str], dict[str, str]] = {}
+        self.errors: dict[tuple[str, str], Exception] = {}
+        self.before: dict[tuple[str, str], Callable[[], Awaitable[object]]] = {}
+        self.given: dict[str, Mapping[str, str]] = {}
+        self.patience: dict[str, float] = {}
+        self.running: dict[str, int] = defaultdict(int)
+        self.most_jobs = 0
+
+    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
+        """See `Steps.build`."""
+        self.given[package.name] = artifacts
+        await self._step("build", package.name)
+        return artifacts or {f"{package.name}-1.0.tar.gz": A}
+
+    async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
+        """See `Steps.publish`."""
+        assert artifacts
+        await self._step("publish", package.name)
+
+    async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
+        """See `Steps.verify`."""
+        assert artifacts
+        self.patience[package.name] = patience
+        await self._step("verify", package.name)
+
+    def names(self, step: str) -> list[str]:
+        """Name the packages that a step was called for, in order."""
+        return [name for called, name in self.called if called == step]
+
+    async def _step(self, step: str, name: str) -> None:
+        self.called.append((step, name))
+        self.on_disk[step, name] = statuses(self.path)
+        async with self._counted(step):
+            await asyncio.sleep(0)
+            if (step, name) in self.before:
+                await self.before[step, name]()
+            if (step, name) in self.errors:
+                raise self.errors[step, name]
+        self.ended.append((step, name))
+
+    @asynccontextmanager
+    async def _counted(self, step: str) -> AsyncIterator[None]:
+        self.running[step] += 1
+        self.most_jobs = max(self.most_jobs, self.running["build"] + self.running["publish"])
+        try:
+            yield
+        finally:
+            self.running[step] -= 1
+
+
+class Run:
+    """An orchestrator with recording steps, on a store that is real."""
+
+    def __init__(self, directory: Path, graph: Mapping[str, str], **options: Any) -> None:  # noqa: ANN401
+        self.path = directory / STATE_FILENAME
+        requires = {name: tuple(required.split()) for name, required in graph.items()}
+        levels = assign_levels(requires)
+        self.state = RunState("0" * 40, index="memory")
+        for name, required in requires.items():
+            self.state.init_package(name, version="1.0", level=levels[name], requires=required)
+        self.packages = {name: Package(name, "1.0", directory, requires[name], levels[name]) for name in requires}
+        self.steps = RecordingSteps(self.path)
+        self.options = {"jobs": 4} | options
+        self.orchestrator: Orchestrator
+
+    def go(self) -> Run:
+        """Run it to its end, with the store open meanwhile."""
+        with RunStore.create(self.path, self.state) as store:
+            self.orchestrator = Orchestrator(store, self.packages, self.steps, **self.options)
+            asyncio.run(asyncio.wait_for(self.orchestrator.run(), HANG))
+        return self
+
+    def publish_before(self, *names: str) -> None:
+        """Let packages be published, as by an earlier process."""
+        for name in names:
+            package = self.state[name]
+            package.start_building()
+            package.record_artifacts({f"{name}-1.0.tar.gz": A})
+            package.start_publishing()
+            package.start_verifying()
+            package.confirm()
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """What the disk says in the end."""
+        return statuses(self.path)
+
+
+def statuses(path: Path) -> dict[str, str]:
+    """Read every package's status from a state file, as another tool would."""
+    return {name: package["status"] for name, package in json.loads(path.read_bytes())["packages"].items()}

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support import digests
+
+from releasekit.errors import E
+from releasekit.pipeline.build import DIST_DIRECTORY, Builder
+from releasekit.pipeline.outcome import StepError
+from releasekit.workspace import load_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.support import Workspace
+
+    from releasekit.workspace import Package
+
+FILES = ["aurora_core-1.4.0-py3-none-any.whl", "aurora_core-1.4.0.tar.gz"]
+COMMIT_TIME = 1_700_000_000
+
+
+def core_of(workspace: Workspace) -> Package:
+    return load_workspace(workspace.root).packages["aurora-core"]
+
+
+def build(workspace: Workspace, package: Package | None = None) -> Mapping[str, str]:
+    return asyncio.run(Builder(workspace.root, COMMIT_TIME).build(package or core_of(workspace)))
+
+
+def kept(workspace: Workspace) -> Path:
+    return workspace.root / DIST_DIRECTORY / "aurora-core"
+
+
+def nothing_else_is_left(workspace: Workspace) -> bool:
+    return [path.name for path in (workspace.root / DIST_DIRECTORY).iterdir()] == ["aurora-core"]
+
+
+def test_a_build_keeps_one_sdist_and_one_wheel(workspace: Workspace) -> None:
+    artifacts = build(workspace)
+
+    assert sorted(artifacts) == FILES
+    assert artifacts == digests(kept(workspace))
+    assert sorted(path.name for path in kept(workspace).iterdir()) == FILES
+    assert nothing_else_is_left(workspace)
+    assert asyncio.run(Builder(workspace.root, COMMIT_TIME).kept("aurora-core")) == artifacts
+
+
+def test_the_same_commit_gives_the_same_bytes_and_replaces_the_files(workspace: Workspace) -> None:
+    first = build(workspace)
+    (kept(workspace) / "older-1.0.tar.gz").write_text("of an earlier build")
+
+    assert build(workspace) == first
+    assert digests(kept(workspace)) == first
+
+
+def test_a_variable_of_the_user_does_not_change_the_bytes(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(workspace)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    monkeypatch.setenv("VIRTUAL_ENV", str(workspace.root / "no-such-environment"))
+
+    assert build(workspace) == first
+
+
+def test_nothing_is_kept_before_it_is_built(workspace: Workspace) -> None:
+    assert asyncio.run(Builder(workspace.root, COMMIT_TIME).kept("aurora-core")) == {}
+
+
+def test_what_a_killed_build_left_is_removed(workspace: Workspace) -> None:
+    leftover = workspace.root / DIST_DIRECTORY / "aurora-core.building-0123456789abcdef"
+    leftover.mkdir(parents=True)
+    (leftover / "aurora_core-1.4.0.tar.gz").write_text("half of it")
+
+    assert sorted(build(workspace)) == FILES
+    assert nothing_else_is_left(workspace)
+
+
+def test_another_version_than_the_plan_has_is_incomplete(workspace: Workspace) -> None:
+    planned = core_of(workspace)
+    build(workspace)
+    workspace.edit("packages/aurora-core/pyproject.toml", '"1.4.0"', '"1.4.1"')
+
+    with pytest.raises(StepError, match=r"aurora_core-1\.4\.1\.tar\.gz, not one sdist .* of version 1\.4\.0") as caught:
+        build(workspace, planned)
+
+    assert caught.value.code is E.BUILD_INCOMPLETE
+    assert sorted(digests(kept(workspace))) == FILES  # the earlier ones
+    assert nothing_else_is_left(workspace)
+
+
+def test_a_failing_backend_is_heard(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.root / "packages/aurora-core/src")
+
+    with pytest.raises(StepError, match=r"Expected a Python module at") as caught:
+        build(workspace)
+
+    assert caught.value.code is E.BUILD_FAILED
+    assert "--fresh" in caught.value.hint
+    assert not any((workspace.root / DIST_DIRECTORY).iterdir())
+
+
+def test_a_cancelled_build_leaves_nothing(workspace: Workspace) -> None:
+    async def cancel() -> None:
+        task = asyncio.create_task(Builder(workspace.root, COMMIT_TIME).build(core_of(workspace)))
+        while not list(workspace.root.glob(f"{DIST_DIRECTORY}/*")):  # noqa: ASYNC110  # the task makes it
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+
+    assert not any((workspace.root / DIST_DIRECTORY).iterdir())
+
+
+def test_a_file_in_the_way_is_an_error_of_storing(workspace: Workspace) -> None:
+    (workspace.root / DIST_DIRECTORY).write_text("in the way")
+
+    with pytest.raises(StepError, match="could not be stored") as caught:
+        build(workspace)
+
+    assert caught.value.code is E.FILE_FAILED
+
+
+def test_kept_files_that_can_not_be_read_are_an_error_not_a_crash(workspace: Workspace) -> None:
+    (kept(workspace) / "a-directory.whl").mkdir(parents=True)
+
+    with pytest.raises(StepError, match="can't be read") as caught:
+        asyncio.run(Builder(workspace.root, COMMIT_TIME).kept("aurora-core"))
+
+    assert caught.value.code is E.FILE_FAILED

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.conftest import serve
+from tests.pipeline.doubles import A, B
+from tests.support import INDEX, digests
+
+from releasekit.errors import E
+from releasekit.pipeline import process
+from releasekit.pipeline.build import Builder
+from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
+from releasekit.pipeline.package_index import PackageIndex
+from releasekit.workspace import load_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.support import Workspace
+
+CORE = ("aurora-core", "1.4.0")
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some, which the server does not check."""
+    monkeypatch.setenv("UV_PUBLISH_USERNAME", "user")
+    monkeypatch.setenv("UV_PUBLISH_PASSWORD", "canary-password")
+
+
+def index_of(workspace: Workspace) -> PackageIndex:
+    return PackageIndex(INDEX, workspace.root, url=load_workspace(workspace.root).indexes[INDEX].url)
+
+
+def files(index: PackageIndex, package: str = CORE[0], version: str = CORE[1]) -> Mapping[str, str]:
+    return asyncio.run(index.files(package, version))
+
+
+def build_core(workspace: Workspace) -> list[Path]:
+    builder = Builder(workspace.root, 1_700_000_000)
+    built = asyncio.run(builder.build(load_workspace(workspace.root).packages[CORE[0]]))
+    return [builder.directory(CORE[0]) / name for name in sorted(built)]
+
+
+@contextmanager
+def answering(status: int, body: bytes = b"", content_type: str = "text/html") -> Iterator[PackageIndex]:
+    """An index whose server gives one answer to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        index = PackageIndex("odd", None, url=f"http://user:hunter22@127.0.0.1:{server.server_port}/simple/")  # type: ignore[arg-type]  # nothing is sent
+        try:
+            yield index
+        finally:
+            index._client.s.close()
+            server.shutdown()
+            serving.join()
+
+
+def test_an_unknown_project_has_no_files(indexed: Workspace) -> None:
+    assert files(index_of(indexed)) == {}
+
+
+def test_what_is_sent_is_shown_and_may_be_sent_again(indexed: Workspace, served: tuple[str, Path]) -> None:
+    index, paths = index_of(indexed), build_core(indexed)
+
+    asyncio.run(index.upload(paths[:1]))
+    assert files(index) == digests(served[1])
+    assert len(files(index)) == 1
+
+    asyncio.run(index.upload(paths))
+    assert files(index) == digests(served[1]) == digests(paths[0].parent)
+    assert files(index, "Aurora.Core", "1.4") == files(index)
+    assert files(index, version="1.4.1") == {}
+
+
+def test_other_content_on_the_server_is_a_conflict_when_uv_is_the_first_to_see_it(
+    indexed: Workspace, served: tuple[str, Path]
+) -> None:
+    paths = build_core(indexed)
+    (served[1] / paths[1].name).write_bytes(b"other content")
+
+    with pytest.raises(ConflictError) as caught:
+        asyncio.run(index_of(indexed).upload(paths))
+
+    error = caught.value
+    assert error.filename == paths[1].name
+    assert error.local == digests(paths[0].parent)[error.filename]
+    assert error.remote == digests(served[1])[error.filename]
+
+
+@pytest.mark.parametrize("variable", ["UV_PUBLISH_URL", "UV_PUBLISH_CHECK_URL", "UV_PUBLISH_INDEX"])
+def test_no_variable_sends_files_elsewhere(
+    indexed: Workspace, served: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9/elsewhere")
+    paths = build_core(indexed)
+
+    asyncio.run(index_of(indexed).upload(paths))
+
+    assert digests(served[1]) == digests(paths[0].parent)
+
+
+def test_credentials_are_no_argument_of_any_process(indexed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[str] = []
+
+    async def run(command: list[str], **_options: object) -> str:
+        commands.append(" ".join(command))
+        return ""
+
+    monkeypatch.setattr(process, "run", run)
+    asyncio.run(index_of(indexed).upload([indexed.root / "a.whl"]))
+
+    assert len(commands) == 1
+    assert "canary" not in commands[0]
+
+
+def test_a_server_that_shows_no_sha256_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    stored = tmp_path / "md5"
+    stored.mkdir()
+    (stored / "aurora_core-1.4.0.tar.gz").write_bytes(b"a file")
+    shown = r"aurora_core-1\.4\.0\.tar\.gz without a sha256"
+    with serve(stored, "md5") as address, pytest.raises(StepError, match=shown) as caught:
+        files(PackageIndex("old", workspace.root, url=f"{address}/simple/"))
+
+    assert caught.value.code is E.INDEX_UNREADABLE
+    assert not isinstance(caught.value, TransientError)
+
+
+def test_a_port_without_a_server_is_a_transient_error(workspace: Workspace) -> None:
+    with socket.socket() as bound:  # and not listening
+        bound.bind(("127.0.0.1", 0))
+        index = PackageIndex("dead", workspace.root, url=f"http://127.0.0.1:{bound.getsockname()[1]}/simple/")
+        with pytest.raises(TransientError) as caught:
+            files(index)
+
+    assert caught.value.code is E.INDEX_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error sending request for url (http://127.0.0.1:9/)",
+        "Upload failed with status code 503 Service Unavailable. Server says: later",
+        "Upload failed with status code 429 Too Many Requests",
+        "operation timed out",
+        "Connection reset by peer",
+        "error: Failed to publish\n  Caused by: error\n  sending request",
+    ],
+)
+def test_what_may_pass_is_transient(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    assert isinstance(upload_when_uv_says(said, workspace, monkeypatch), TransientError)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Upload failed with status code 403 Forbidden. Server says: no",
+        "Upload failed with status code 400 Bad Request. Server says: that version is 5030",
+        "error: invalid value",
+        "",
+    ],
+)
+def test_what_does_not_pass_is_permanent(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    error = upload_when_uv_says(said, workspace, monkeypatch)
+
+    assert not isinstance(error, TransientError)
+    assert error.code is E.PUBLISH_FAILED
+    assert said in error.message
+
+
+def upload_when_uv_says(said: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> StepError:
+    async def run(*_arguments: object, **_options: object) -> str:
+        raise process.CommandError(2, said)
+
+    monkeypatch.setattr(process, "run", run)
+    with pytest.raises(StepError) as caught:
+        asyncio.run(PackageIndex(INDEX, workspace.root, url="http://127.0.0.1:9/").upload([]))
+    return caught.value
+
+
+@pytest.mark.parametrize(("status", "transient"), [(500, True), (503, True), (429, True), (401, False), (403, False)])
+def test_a_server_that_refuses_to_be_read_is_an_error_without_the_password(status: int, *, transient: bool) -> None:
+    with answering(status) as index, pytest.raises(StepError) as caught:
+        files(index)
+
+    assert isinstance(caught.value, TransientError) is transient
+    assert caught.value.code is E.INDEX_UNREADABLE
+    assert "hunter22" not in str(caught.value)
+
+
+NEWER = {"meta": {"api-version": "2.0"}, "name": "aurora-core", "files": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<html><body>Log in first</body></html>", "application/octet-stream"),
+        (b"{", "application/vnd.pypi.simple.v1+json"),
+        (b"[]", "application/vnd.pypi.simple.v1+json"),
+        (json.dumps(NEWER).encode(), "application/vnd.pypi.simple.v1+json"),
+        (b'<meta name="pypi:repository-version" content="2.0">', "text/html"),
+    ],
+    ids=["another type", "no JSON", "a list", "newer JSON", "newer HTML"],
+)
+def test_an_answer_that_is_no_index_page_is_an_error_not_a_crash(body: bytes, content_type: str) -> None:
+    with answering(200, body, content_type) as index, pytest.raises(StepError) as caught:
+        files(index)
+
+    assert caught.value.code is E.INDEX_UNREADABLE
+
+
+def test_files_of_other_versions_and_kinds_are_not_counted() -> None:
+    page = "".join(
+        f'<a href="/{name}#sha256={digest}">{name}</a>'
+        for name, digest in {
+            "aurora_core-1.4.0.tar.gz": A,
+            "aurora_core-1.4.0-py3-none-any.whl": B,
+            "aurora_core-1.3.0.tar.gz": A,
+            "aurora_core-1.4.0.exe": A,
+            "nonsense": A,
+        }.items()
+    )
+    with answering(200, page.encode()) as index:
+        assert files(index) == {"aurora_core-1.4.0.tar.gz": A, "aurora_core-1.4.0-py3-none-any.whl": B}

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+import stamina
+from tests.pipeline.doubles import C, MemoryIndex, make_package
+
+from releasekit.errors import E
+from releasekit.pipeline.build import Builder
+from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
+from releasekit.pipeline.steps import ATTEMPTS, UvSteps, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from releasekit.workspace import Package
+
+SDIST, WHEEL = "core-1.0.tar.gz", "core-1.0-py3-none-any.whl"
+CONTENT = {SDIST: b"the sdist", WHEEL: b"the wheel"}
+BUILT = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
+BUSY = TransientError(E.INDEX_UNREADABLE, "it is busy")
+
+
+@pytest.fixture
+def at_once() -> Iterator[None]:
+    """Retries do not wait."""
+    with stamina.set_testing(testing=True, attempts=ATTEMPTS):
+        yield
+
+
+class OneBuilder(Builder):
+    """Builds always the same, and counts."""
+
+    builds = 0
+
+    async def build(self, package: Package) -> Mapping[str, str]:
+        """See `Builder.build`."""
+        self.builds += 1
+        keep(self.directory(package.name))
+        return BUILT
+
+
+def keep(directory: Path, *names: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names or CONTENT:
+        (directory / name).write_bytes(CONTENT[name])
+
+
+class Bench:
+    """Steps for one package, between a builder and an index that are watched."""
+
+    def __init__(self, root: Path, *answers: Mapping[str, str] | Exception) -> None:
+        self.index = MemoryIndex(*answers)
+        self.builder = OneBuilder(root, 0)
+        self.steps = UvSteps(self.builder, self.index)
+        self.package = make_package("core", root)
+        self.directory = self.builder.directory("core")
+
+    def build(self, artifacts: Mapping[str, str]) -> Mapping[str, str]:
+        return asyncio.run(self.steps.build(self.package, artifacts))
+
+    def publish(self) -> None:
+        asyncio.run(self.steps.publish(self.package, BUILT))
+
+    def verify(self, patience: float = 0.05) -> None:
+        asyncio.run(self.steps.verify(self.package, BUILT, patience))
+
+
+def test_nothing_recorded_is_built_without_asking_anybody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepError(E.INDEX_UNREADABLE, "must not be asked"))
+
+    assert bench.build({}) == BUILT
+    assert (bench.builder.builds, bench.index.asked) == (1, 0)
+
+
+def test_recorded_files_on_disk_are_reused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    keep(bench.directory)
+
+    assert bench.build(BUILT) == BUILT
+    assert bench.builder.builds == 0
+
+
+def test_recorded_files_that_the_index_has_are_adopted_and_not_sent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, BUILT)
+
+    assert bench.build(BUILT) == BUILT
+    bench.publish()
+    bench.verify()
+    assert (bench.builder.builds, bench.index.sent) == (0, [])
+
+
+@pytest.mark.parametrize("shown", [{}, {SDIST: BUILT[SDIST]}], ids=["none", "some"])
+def test_recorded_files_that_are_gone_are_built_again(tmp_path: Path, shown: dict[str, str]) -> None:
+    bench = Bench(tmp_path, shown)
+    keep(bench.directory, SDIST)
+
+    assert bench.build(BUILT) == BUILT
+    assert bench.builder.builds == 1
+
+
+def test_other_content_on_the_index_is_a_conflict_before_anything_is_built(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {SDIST: C})
+
+    with pytest.raises(ConflictError):
+        bench.build(BUILT)
+
+    assert bench.builder.builds == 0
+
+
+def test_only_what_is_missing_is_sent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {SDIST: BUILT[SDIST]})
+    keep(bench.directory)
+    bench.publish()
+
+    assert bench.index.sent == [WHEEL]
+
+
+def test_nothing_is_sent_over_other_content(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {SDIST: C})
+    keep(bench.directory)
+
+    with pytest.raises(ConflictError):
+        bench.publish()
+
+    assert bench.index.sent == []
+
+
+@pytest.mark.parametrize("accident", ["changed", "gone"])
+def test_a_built_file_that_is_not_what_was_recorded_is_not_sent(tmp_path: Path, accident: str) -> None:
+    bench = Bench(tmp_path)
+    keep(bench.directory)
+    (bench.directory / SDIST).unlink()
+    if accident == "changed":
+        (bench.directory / SDIST).write_bytes(b"something else")
+
+    with pytest.raises(StepError, match=r"core-1\.0\.tar\.gz in .* is gone or not what was built") as caught:
+        bench.publish()
+
+    assert caught.value.code is E.FILE_FAILED
+    assert bench.index.sent == []
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_busy_index_is_asked_again_before_anything_is_sent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, BUSY, BUSY, {})
+    keep(bench.directory)
+    bench.publish()
+
+    assert bench.index.asked == 3
+    assert bench.index.sent == sorted(BUILT)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_index_that_stays_busy_is_given_up(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, BUSY)
+
+    with pytest.raises(TransientError):
+        asyncio.run(ask(bench.index, "core", "1.0"))
+    assert bench.index.asked == ATTEMPTS
+    with pytest.raises(TransientError):
+        bench.publish()
+    assert bench.index.asked == 2 * ATTEMPTS
+
+
+def test_a_permanent_error_is_not_tried_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepError(E.INDEX_UNREADABLE, "no"))
+
+    for step in (bench.publish, bench.verify):
+        bench.index.asked = 0
+        with pytest.raises(StepError, match="no"):
+            step()
+        assert bench.index.asked == 1
+
+
+@pytest.mark.usefixtures("at_once")
+def test_verifying_waits_for_a_lagging_index(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, BUSY, {SDIST: BUILT[SDIST]}, BUILT | {"core-1.0-cp311-cp311-linux_x86_64.whl": C})
+    bench.verify()
+
+    assert bench.index.asked == 4
+
+
+def test_verifying_gives_up_after_its_patience_and_says_what_is_missing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {SDIST: BUILT[SDIST]})
+
+    with pytest.raises(NotShownError, match=r"does not show core-1\.0-py3-none-any\.whl of 'core'") as caught:
+        bench.verify()
+
+    assert caught.value.code is E.VERIFY_TIMEOUT
+    assert "nothing is sent twice" in caught.value.hint
+
+
+def test_other_content_shown_while_verifying_is_a_conflict_at_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, BUILT | {WHEEL: C})
+
+    with pytest.raises(ConflictError):
+        bench.verify(patience=900.0)
+
+    assert bench.index.asked == 1
