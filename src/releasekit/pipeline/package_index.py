@@ -73,10 +73,11 @@ class PackageIndex:
         try:
             await process.run(command, cwd=self.workspace, environ=_NOT_OURS)
         except process.CommandError as error:
-            if theirs := _MISMATCH.search(error.output):  # sent by another since the index was asked
+            said = " ".join(error.output.split())  # uv wraps its lines
+            if theirs := _MISMATCH.search(said):  # sent by another since the index was asked
                 raise ConflictError(**theirs.groupdict(), index=self.name) from error
             message = f"uv publish to {self.name} failed: {error.output}"
-            if _TEMPORARY.search(error.output):
+            if _TEMPORARY.search(said):
                 raise TransientError(E.PUBLISH_FAILED, message) from error
             hint = "credentials come from UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD"
             raise StepError(E.PUBLISH_FAILED, message, hint) from error
