@@ -63,6 +63,9 @@ class RunAgainstModel(RuleBasedStateMachine):
         return name
 
     @rule(name=packages, trigger=st.sampled_from(TRIGGERS), data=st.data())
+    def any_trigger(self, name: str, trigger: str, data: st.DataObject) -> None:
+        self.trigger(name, trigger, data)
+
     def trigger(self, name: str, trigger: str, data: st.DataObject) -> None:
         arguments = [data.draw(CARRIED[trigger][1])] if trigger in CARRIED else []
         method: Any = getattr(self.run[name], trigger)
@@ -72,6 +75,11 @@ class RunAgainstModel(RuleBasedStateMachine):
         else:
             with pytest.raises(IllegalTransitionError):
                 method(*arguments)
+
+    @rule(name=packages, data=st.data())
+    def advance(self, name: str, data: st.DataObject) -> None:
+        if legal := [trigger for status, trigger in EXPECTED if status == self.model[name]["status"]]:
+            self.trigger(name, data.draw(st.sampled_from(legal)), data)
 
     @rule(target=packages, name=names | packages, status=st.sampled_from(PackageStatus), error=texts)
     def set_status(self, name: str, status: PackageStatus, error: str) -> Any:  # noqa: ANN401  # hypothesis's own type
