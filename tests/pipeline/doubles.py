@@ -46,6 +46,7 @@ class MemoryIndex:
         self.answers = list(answers or ({},))
         self.asked = 0
         self.sent: list[str] = []
+        self.refuses: StepError | None = None
 
     async def files(self, package: str, version: str) -> Mapping[str, str]:
         """See `Index.files`."""
@@ -58,6 +59,8 @@ class MemoryIndex:
 
     async def upload(self, paths: Sequence[Path]) -> None:
         """See `Index.upload`."""
+        if self.refuses:
+            raise self.refuses
         self.sent += [path.name for path in paths]
 
 

@@ -86,3 +86,12 @@ def test_a_git_that_fails_while_the_demo_commits_is_heard(tmp_path: Path) -> Non
         demo_workspace.make_workspace(tmp_path)
 
     assert caught.value.code is E.GIT_FAILED
+
+
+def test_our_files_that_git_does_not_ignore_are_named(workspace: Workspace) -> None:
+    (workspace.root / ".releasekit-state.json").touch()
+    assert git.unignored(workspace.root) == []
+
+    (workspace.root / ".gitignore").write_text("")
+
+    assert git.unignored(workspace.root) == [".releasekit-state.json"]

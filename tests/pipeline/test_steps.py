@@ -202,3 +202,34 @@ def test_other_content_shown_while_verifying_is_a_conflict_at_once(tmp_path: Pat
         bench.verify(patience=900.0)
 
     assert bench.index.asked == 1
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_refused_upload_that_the_index_has_all_the_same_is_no_failure(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, BUILT)
+    keep(bench.directory)
+    bench.index.refuses = StepError(E.PUBLISH_FAILED, "it exists")
+
+    bench.publish()
+
+    assert bench.index.asked == 2
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_refused_upload_that_the_index_does_not_have_is_a_failure(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, {SDIST: BUILT[SDIST]})
+    keep(bench.directory)
+    bench.index.refuses = StepError(E.PUBLISH_FAILED, "it may not")
+
+    with pytest.raises(StepError, match="it may not"):
+        bench.publish()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_refused_upload_is_a_conflict_when_the_index_has_other_content(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, {SDIST: "0" * 64})
+    keep(bench.directory)
+    bench.index.refuses = StepError(E.PUBLISH_FAILED, "it exists")
+
+    with pytest.raises(ConflictError, match="0000"):
+        bench.publish()
