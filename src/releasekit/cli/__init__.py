@@ -57,7 +57,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="releasekit")
 def releasekit() -> None:
-    r"""Publish the packages of a monorepo, each once, in dependency order.
+    """Publish the packages of a monorepo, each once, in dependency order.
 
     A run that is killed, interrupted or refused goes on with the same command: what is published stays
     published, and what was built is sent as it was built. Start with `releasekit demo`.
@@ -70,7 +70,7 @@ def releasekit() -> None:
       3  partly published; the same command resumes
       4  a conflict that a person must decide
       130  interrupted; the same command resumes
-    """
+    """  # noqa: D301  # click wants the character
 
 
 def main() -> int:

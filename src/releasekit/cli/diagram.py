@@ -18,13 +18,13 @@ from releasekit.cli import output
               help="Default: what the file's suffix says, else dot.")  # fmt: skip
 @click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), help="Default: stdout.")
 def command(*, workspace: Path, lifecycle: bool, format_name: str | None, file: Path | None) -> None:
-    r"""Draw the run, or the lifecycle of a package.
+    """Draw the run, or the lifecycle of a package.
 
     \b
     releasekit diagram -o run.svg              the run of this directory, with a colour a status
     releasekit diagram --lifecycle -o law.png  the states and triggers of a package
     releasekit diagram | dot -Tpdf > run.pdf   Graphviz source, for any other use
-    """
+    """  # noqa: D301  # click wants the character
     packages = None if lifecycle else output.load_run(workspace).packages.values()
     suffix = {"mermaid": ".mmd", None: file.suffix if file else ".dot"}.get(format_name, f".{format_name}")
     with tempfile.TemporaryDirectory() as scratch:

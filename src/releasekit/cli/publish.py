@@ -59,7 +59,7 @@ def command(  # noqa: PLR0913  # one argument an option
     log_json: bool,
     as_json: bool,
 ) -> int:
-    r"""Publish every package that is not published yet, or go on with that.
+    """Publish every package that is not published yet, or go on with that.
 
     Everything is built first; then each package is uploaded and verified as soon as what it requires is
     published. The state of the run is in the workspace, in .releasekit-state.json: when the run stops, for
@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913  # one argument an option
     \b
     releasekit publish --index pypi            the packages of this directory, to uv's default index
     releasekit publish ws --index ./out        those of ws, as files in the directory out
-    """
+    """  # noqa: D301  # click wants the character
     live = sys.stderr.isatty() and not log_json
     logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
     request = Request(
