@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from math import isnan
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -32,6 +33,12 @@ PARTLY_PUBLISHED: Final = 3
 CONFLICT: Final = 4
 
 
+def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if isnan(value):  # it is neither too small nor too large
+        raise click.BadParameter("nan is not a number of seconds")
+    return value
+
+
 @click.command("publish")
 @output.workspace_argument
 @click.option("--index", "index_name", required=True, help="A [[tool.uv.index]], `pypi`, or a directory (./out).")
@@ -41,7 +48,7 @@ CONFLICT: Final = 4
 @click.option("--no-gate", is_flag=True, help="Upload a package before every other is built.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing new once a package has failed.")
 @click.option("--verify-timeout", type=click.FloatRange(min=0.1), default=VERIFY_TIMEOUT, show_default=True,
-              metavar="SECONDS", help="How long the index may take to show a file.")  # fmt: skip
+              callback=_number, metavar="SECONDS", help="How long the index may take to show a file.")  # fmt: skip
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
               show_default=True, help="What is logged on stderr.")  # fmt: skip
 @click.option("--log-json", is_flag=True, help="Log one JSON object a line.")
