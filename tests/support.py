@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 KILL_AT = Path(__file__).parent / "faults" / "kill_at.py"
 INDEX = "local"
+PATIENCE = 30.0  # seconds for the kernel to end a process
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,21 @@ def digests(directory: Path) -> dict[str, str]:
     """Hash every visible file of a directory."""
     paths = sorted(path for path in directory.glob("[!.]*") if path.is_file())
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs: a zombie that nobody has waited for yet does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def dies(pid: int) -> bool:
+    """Tell whether a process ends, as one that was killed does soon."""
+    deadline = time.monotonic() + PATIENCE
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not is_alive(pid)

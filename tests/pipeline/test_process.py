@@ -1,39 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.support import dies, is_alive
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import REDACTED
 from releasekit.pipeline import process
 
-PATIENCE = 30.0  # seconds for the kernel to end a process that was killed
-
 
 def run(script: str, *arguments: str, cwd: Path = Path(), **environ: str | None) -> str:
     return asyncio.run(process.run([sys.executable, "-c", script, *arguments], cwd=cwd, environ=environ))
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process runs: a zombie that nobody has waited for yet does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def dies(pid: int) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not is_alive(pid)
 
 
 def test_both_outputs_come_back_in_their_order() -> None:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+
+from releasekit import PackageStatus, RunState
+from releasekit.cli import output
+from releasekit.cli.output import in_one_line, next_step, note, printable
+
+HARMLESS = "aurora-core 1.0 naïve 日本語 ✓ … 'quoted' \\ [bold]"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["\x1b[2J", "\x1b]0;title\x07", "\x9b2J", "\r", "\b", "\t", "\x00", "\x7f", "\x85", "\u2028", "\u200b", "\ufeff"]
+    + [chr(c) for c in (0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069, 0x200E, 0x200F, 0x61C)]
+    + ["\udcff", "\ud800", "\U000e0041"],
+    ids=ascii,
+)
+def test_what_could_steer_a_terminal_is_escaped(hostile: str) -> None:
+    shown = printable(f"a{hostile}b")
+
+    assert shown.startswith("a\\")
+    assert shown.endswith("b")
+    assert shown.isprintable()
+    shown.encode()
+
+
+def test_other_text_stays_as_it_is() -> None:
+    assert printable(HARMLESS) == HARMLESS
+    assert printable("two\nlines") == "two\nlines"
+    assert in_one_line("two\nlines") == "two\\nlines"
+
+
+def run(**errors: str) -> RunState:
+    state = RunState("0" * 40)
+    for name, error in errors.items():
+        package = state.init_package(name, requires=[r for r in errors if r < name])
+        if error:
+            package.start_building()
+            package.fail(error)
+    return state
+
+
+def test_a_note_is_one_line_and_says_why() -> None:
+    state = run(a="first\nsecond", b="x" * 500, c="", d="")
+    blocked = state.blocked_packages()
+
+    assert note(state["a"], state, blocked) == "first …"
+    assert len(note(state["b"], state, blocked)) == output.NOTE_WIDTH + 2
+    assert note(state["c"], state, blocked) == "blocked by a, b"
+    state["c"].skip("not wanted")
+    assert note(state["c"], state, blocked) == "not wanted"
+
+
+def test_a_waiting_package_names_what_it_waits_for() -> None:
+    state = run(a="", b="")
+
+    assert note(state["a"], state, {}) == ""
+    assert note(state["b"], state, {}) == "waits for a"
+
+
+def test_an_error_of_nothing_but_newlines_is_no_crash() -> None:
+    state = run(a="\n\n")
+
+    assert note(state["a"], state, {}) == " …"
+
+
+def test_the_next_step_fits_what_is_there() -> None:
+    assert next_step(run(), at_rest=True).startswith("next: nothing.")
+    assert next_step(run(a=""), at_rest=True).startswith("next: run the same `releasekit publish`")
+    assert "next: mend the errors of a, b" in next_step(run(a="broken", b="broken", c=""), at_rest=True)
+    assert "next: decide about b" in next_step(run(a="broken", b="it is [RK-INDEX-CONFLICT]"), at_rest=True)
+
+    working = run(a="")
+    working["a"].start_building()
+    assert next_step(working, at_rest=False).startswith("next: wait.")
+    assert next_step(working, at_rest=True).startswith("next: run the same")
+
+
+def test_counts_follow_the_lifecycle() -> None:
+    state = run(a="", b="broken")
+    state.init_package("s", status=PackageStatus.SKIPPED, reason="private")
+
+    assert output.counts(state) == "3 packages: 1 pending, 1 skipped, 1 failed"
+    assert output.counts(RunState("")) == "0 packages: none"
+
+
+def test_a_command_can_be_pasted_into_a_shell() -> None:
+    assert output.command_line("publish", "my dir", "--index", "$x") == "releasekit publish 'my dir' --index '$x'"
