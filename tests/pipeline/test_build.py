@@ -58,14 +58,18 @@ def test_the_same_commit_gives_the_same_bytes_and_replaces_the_files(workspace: 
     assert digests(kept(workspace)) == first
 
 
-def test_a_variable_of_the_user_does_not_change_the_bytes(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = build(workspace)
+def test_every_backend_is_told_the_time_of_the_commit(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv_build itself has no time stamps, so another backend is asked what it was told."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     monkeypatch.setenv("VIRTUAL_ENV", str(workspace.root / "no-such-environment"))
+    member = "packages/aurora-core"
+    workspace.edit(f"{member}/pyproject.toml", '["uv_build>=0.8,<1"]', "[]")
+    workspace.edit(f"{member}/pyproject.toml", '"uv_build"', '"telling"\nbackend-path = ["."]')
+    telling = "import os, sys\n\ndef build_sdist(*_):\n    sys.exit('told ' + os.environ['SOURCE_DATE_EPOCH'])\n"
+    (workspace.root / member / "telling.py").write_text(telling)
 
-    assert build(workspace) == first
+    with pytest.raises(StepError, match=f"told {COMMIT_TIME}"):
+        build(workspace)
 
 
 def test_nothing_is_kept_before_it_is_built(workspace: Workspace) -> None:
