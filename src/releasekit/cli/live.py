@@ -53,7 +53,7 @@ def table(state: RunState, height: int) -> Group:
         drawn.add_row(*(Text(output.printable(cell)) for cell in cells), style=look.style)
     if len(packages) > shown:
         drawn.add_row("", Text(f"and {len(packages) - shown} more"), style="dim")
-    return Group(drawn, Text(f"\n{output.counts(state)}"))
+    return Group(drawn, Text(f"\n{output.counts(state)}", no_wrap=True, overflow="ellipsis"))
 
 
 def _rank(package: PackageState) -> tuple[int, bool, int, str]:
