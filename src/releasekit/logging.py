@@ -8,6 +8,7 @@ commands take to run.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -98,6 +99,8 @@ def configure(*, level: str = "info", json: bool = False) -> None:
     """
     import structlog  # noqa: PLC0415  # slow
 
+    # Many packages are asked for at a time, and it would warn of every connection that it does not keep.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     renderer = (
         structlog.processors.JSONRenderer()
         if json
