@@ -138,11 +138,12 @@ class IllegalTransitionError(ReleaseKitError, MachineError):
     """
 
     def __init__(self, package: str, status: PackageStatus, trigger: Trigger, allowed: tuple[Trigger, ...]) -> None:
-        choice = "nothing: this status is final" if not allowed else ", ".join(allowed)
         super().__init__(
             E.STATE_ILLEGAL_TRANSITION,
             f"{package!r} is {status}, which does not allow {trigger}",
-            f"allowed in {status}: {choice}",
+            f"allowed in {status}: {', '.join(allowed)}"
+            if allowed
+            else f"{status} is final: nothing is allowed any more",
         )
         self.args = (package, status, trigger, allowed)
         self.value = self.message  # MachineError's own attribute

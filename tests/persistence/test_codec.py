@@ -108,7 +108,7 @@ class Outer(msgspec.Struct):
         pytest.param({"inner": {"a": {"level": "1"}}}, "inner[...].level", "expected `int`, got `str`", id="string"),
         pytest.param({"inner": {"a": {"level": True}}}, "inner[...].level", "expected `int`, got `bool`", id="bool"),
         pytest.param({"inner": {"a": {"level": 1.0}}}, "inner[...].level", "expected `int`, got `float`", id="float"),
-        pytest.param({"inner": {"a": {}}}, "inner[...]", "missing required field `level`", id="missing"),
+        pytest.param({"inner": {"a": {}}}, "inner[...]", "object misses the required field `level`", id="missing"),
         pytest.param({"inner": {"a": {"level": 1, "x": 1}}}, "inner[...]", "unknown field `x`", id="unknown"),
         pytest.param({"inner": {"a": {"level": 1, "names": ["", 5]}}}, "inner[...].names[1]", "got `int`", id="item"),
     ],

@@ -14,8 +14,8 @@ import pytest
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import IllegalTransitionError, PackageStatus, Trigger
-from releasekit.state import STATE_FILENAME, PackageState, RunState
-from releasekit.state.run import UnknownPackageError, no_run
+from releasekit.state import STATE_FILENAME, PackageState, RunState, no_run
+from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +68,14 @@ def test_a_package_under_another_name_is_refused() -> None:
     with pytest.raises(ReleaseKitError, match="'core' stands under the key 'other'") as caught:
         RunState("abc", {"other": PackageState("core")})
     assert caught.value.code is E.STATE_INVALID_VALUE
+
+
+@pytest.mark.parametrize("packages", [{"x": 1}, {"x": None}, ["x"], None, "x"], ids=repr)
+def test_what_is_no_mapping_of_packages_is_refused(packages: Any) -> None:  # noqa: ANN401  # wrong ones
+    with pytest.raises(ReleaseKitError) as caught:
+        RunState("abc", packages)
+    assert caught.value.code is E.STATE_INVALID_VALUE
+    assert caught.value.message.startswith("packages ")
 
 
 def test_packages_are_shown_in_the_order_of_declaration_and_read_only() -> None:
@@ -203,6 +211,16 @@ def test_set_status_with_a_value_that_cant_be_stored_declares_nothing() -> None:
         run.set_status("core", S.SKIPPED, error="\ud800")
     assert caught.value.code is E.STATE_INVALID_VALUE
     assert "core" not in run
+
+
+@pytest.mark.parametrize("status", ["nonsense", "", None, 5, []], ids=repr)
+@pytest.mark.parametrize("name", ["core", "new"], ids=["declared", "undeclared"])
+def test_set_status_to_what_is_no_status_changes_nothing(name: str, status: Any) -> None:  # noqa: ANN401  # wrong ones
+    run = a_run(core=S.BUILDING)
+    with pytest.raises(ReleaseKitError, match="not one of pending, building") as caught:
+        run.set_status(name, status)
+    assert caught.value.code is E.STATE_INVALID_VALUE
+    assert dict(run.packages) == {"core": PackageState("core", S.BUILDING)}
 
 
 def test_every_query_names_its_packages_sorted() -> None:

@@ -253,6 +253,21 @@ def test_a_file_cut_at_any_byte_is_refused(tmp_path: Path) -> None:
     assert snapshot.decode(whole[:-1], tmp_path) == snapshot.decode(whole, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"{}", "object misses the required field `git_sha`", id="whole"),
+        pytest.param(strict(level="1"), "packages.core.level expected `int`, got `str`", id="place"),
+    ],
+)
+def test_a_message_has_the_file_a_colon_the_place_and_the_problem(data: bytes, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, data)
+    with pytest.raises(StateCorruptedError) as caught:
+        RunState.load(path)
+    assert caught.value.message == f"{path}: {message}"
+
+
 def test_a_newer_schema_asks_for_the_newer_releasekit(tmp_path: Path) -> None:
     with pytest.raises(StateCorruptedError, match="schema is newer than 1") as caught:
         RunState.load(written(tmp_path, top(STRICT, schema=2, more="fields")))

@@ -42,7 +42,7 @@ MALFORMED = {
     "members: a number in it": ("[tool.uv.workspace]\nmembers = [1]", "tool.uv.workspace.members[0] expected `str`"),
     "exclude: a string": ("[tool.uv.workspace]\nexclude = 'x'", "tool.uv.workspace.exclude expected `array`"),
     "index: a table": ("[tool.uv.index]\nname = 'x'", "tool.uv.index expected `array`"),
-    "index: no url": ("[[tool.uv.index]]\nname = 'x'", "tool.uv.index[0] table missing required field `url`"),
+    "index: no url": ("[[tool.uv.index]]\nname = 'x'", "tool.uv.index[0] table misses the required field `url`"),
     "index: its url a number": ("[[tool.uv.index]]\nurl = 1", "tool.uv.index[0].url expected `str`"),
     "index: its publish-url a number": (
         "[[tool.uv.index]]\nurl = 'x'\npublish-url = 1",

@@ -88,7 +88,7 @@ def convert(value: Any, wanted: type[T], place: str = "") -> T:  # noqa: ANN401 
         message = str(error)
         found = _PLACE.search(message)
         inner = found["place"] if found else ""
-        problem = message[: found.start()] if found else message
+        problem = (message[: found.start()] if found else message).replace("missing required", "misses the required")
         raise CodecError(".".join(filter(None, (place, inner))), problem[0].lower() + problem[1:]) from None
     except ValueError:  # msgspec prints the number, and Python refuses to
         raise CodecError(place, "has a number with too many digits") from None

@@ -1,10 +1,11 @@
 """The aggregate: one `PackageState` a package, and the `RunState` that holds them.
 
-`package` is a machine's model, `snapshot` the state file's format, `run` the aggregate with its queries.
+`package` is a machine's model, `snapshot` the state file's format, `graph` who waits for whom, `run` the aggregate.
 """
 
 from releasekit.lifecycle import PackageStatus
+from releasekit.state.errors import no_run
 from releasekit.state.package import PackageState, Transition
-from releasekit.state.run import STATE_FILENAME, RunState, no_run
+from releasekit.state.run import STATE_FILENAME, RunState
 
 __all__ = ["STATE_FILENAME", "PackageState", "PackageStatus", "RunState", "Transition", "no_run"]

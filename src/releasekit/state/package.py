@@ -11,7 +11,7 @@ from threading import RLock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, NoReturn, Protocol, TypeVar
 
-from releasekit.lifecycle import ALLOWED, PackageStatus, Trigger, move, rule_for
+from releasekit.lifecycle import ALLOWED, PackageStatus, Trigger, move, rule_for, trigger_towards
 from releasekit.state import values
 
 if TYPE_CHECKING:
@@ -227,6 +227,23 @@ class PackageState:
     def fields(self) -> dict[str, Any]:
         """Name and value of every field, in the order of the state file."""
         return {field: getattr(self, field) for field in FIELDS}
+
+
+def fire_towards(package: PackageState, status: PackageStatus, text: str = "") -> None:
+    """Fire the one trigger that leads a package to a status.
+
+    Args:
+        package: The package.
+        status: Where it should go.
+        text: What the trigger stores, if it carries anything.
+
+    Raises:
+        IllegalTransitionError: No trigger leads there; nothing was changed.
+        ReleaseKitError: The text can't be stored (`E.STATE_INVALID_VALUE`); nothing was changed.
+    """
+    trigger = trigger_towards(package.status, status)
+    carries = rule_for(package, trigger).carries
+    package.fire(trigger, **({carries: text} if carries else {}))
 
 
 FIELDS: Final = ("name", "status", "version", "error", "level", "requires", "artifacts", "attempts", "reason")

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from copy import copy
 from datetime import UTC, datetime
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus, rule_for, trigger_towards
+from releasekit.lifecycle import IN_FLIGHT, TERMINAL, PackageStatus
 from releasekit.persistence import atomic
-from releasekit.state import snapshot, values
-from releasekit.state.package import LOCK, PackageState
+from releasekit.state import graph, snapshot, values
+from releasekit.state.errors import UnknownPackageError, another_commit
+from releasekit.state.package import LOCK, PackageState, fire_towards
 
 if TYPE_CHECKING:
     import os
@@ -28,28 +27,6 @@ if TYPE_CHECKING:
     from releasekit.state.package import Transition
 
 STATE_FILENAME: Final = ".releasekit-state.json"
-
-
-class UnknownPackageError(ReleaseKitError, KeyError):
-    """A package that was never declared.
-
-    Attributes:
-        package: Its name.
-    """
-
-    def __init__(self, package: str, hint: str = "") -> None:
-        super().__init__(E.STATE_UNKNOWN_PACKAGE, f"there is no package {package!r} in this run", hint)
-        self.args = (package, hint)
-        self.package = package
-
-
-def no_run(directory: Path) -> ReleaseKitError:
-    """Make the error that says that a workspace has no run (`E.STATE_NOT_FOUND`)."""
-    return ReleaseKitError(
-        E.STATE_NOT_FOUND,
-        f"there is no run in {directory.resolve()}",
-        "begin one with `releasekit publish --index NAME`, or name the workspace",
-    )
 
 
 class RunState:
@@ -63,8 +40,8 @@ class RunState:
         index: What the run publishes to, as the user named it.
 
     Raises:
-        ReleaseKitError: A key is not its package's name, a package is another run's, or a text can't be stored
-            (`E.STATE_INVALID_VALUE`).
+        ReleaseKitError: A key is not its package's name, a package is none or another run's, or a text can't be
+            stored (`E.STATE_INVALID_VALUE`).
     """
 
     def __init__(
@@ -82,7 +59,9 @@ class RunState:
         self.index: Final = values.text("index", index)
         self._packages: dict[str, PackageState] = {}
         self._listeners: list[Callable[[Transition], None]] = []
-        for name, package in packages.items():
+        for name, package in values.mapping("packages", packages).items():
+            if not isinstance(package, PackageState):
+                raise values.invalid("packages", f"has {package!r:.40} under the key {name!r}, which is no package")
             if name != package.name:
                 message = f"the package {package.name!r} stands under the key {name!r}"
                 raise ReleaseKitError(E.STATE_INVALID_VALUE, message)
@@ -142,35 +121,36 @@ class RunState:
             IllegalTransitionError: No trigger leads there; nothing was changed.
             ReleaseKitError: A value that can't be stored (`E.STATE_INVALID_VALUE`); nothing was changed.
         """
+        status = values.status(status)
         with LOCK:
             if name in self._packages:
-                _fire_towards(self[name], status, error)
+                fire_towards(self[name], status, error)
             elif status == PackageStatus.PENDING:
                 self._adopt(PackageState(name))
             else:
-                _fire_towards(PackageState(name), status, error)  # raises before anything is declared
+                fire_towards(PackageState(name), status, error)  # raises before anything is declared
                 self._adopt(PackageState(name))
-                _fire_towards(self[name], status, error)
+                fire_towards(self[name], status, error)
 
     def pending_packages(self) -> list[str]:
         """Name the packages that wait, sorted."""
-        return self._names(PackageStatus.PENDING)
+        return graph.with_status(self._packages, PackageStatus.PENDING)
 
     def failed_packages(self) -> list[str]:
         """Name the packages that failed, sorted."""
-        return self._names(PackageStatus.FAILED)
+        return graph.with_status(self._packages, PackageStatus.FAILED)
 
     def published_packages(self) -> list[str]:
         """Name the packages that are published, sorted."""
-        return self._names(PackageStatus.PUBLISHED)
+        return graph.with_status(self._packages, PackageStatus.PUBLISHED)
 
     def skipped_packages(self) -> list[str]:
         """Name the packages that are left out, sorted."""
-        return self._names(PackageStatus.SKIPPED)
+        return graph.with_status(self._packages, PackageStatus.SKIPPED)
 
     def unfinished_packages(self) -> list[str]:
         """Name the packages that are neither published, skipped nor failed, sorted."""
-        return self._names(*(status for status in PackageStatus if status not in TERMINAL))
+        return graph.unfinished(self._packages)
 
     def ready_packages(self) -> list[str]:
         """Name the unfinished packages whose requirements are all published or skipped, sorted.
@@ -180,30 +160,18 @@ class RunState:
         Raises:
             UnknownPackageError: A package requires one that was never declared.
         """
-        return [
-            name
-            for name in self.unfinished_packages()
-            if all(self._required(name, required).status in FINAL for required in self[name].requires)
-        ]
+        return graph.ready(self._packages)
 
     def blocked_packages(self) -> dict[str, tuple[str, ...]]:
         """Map every pending package that can't go on to the failed packages at the root of it, both sorted.
 
-        Takes a number of steps linear in packages plus requirements: the roots of a package are the bits of one
-        number. Requirements in a circle can never go on, and may show only some of their roots.
+        Takes a number of steps linear in packages plus requirements. Requirements in a circle can never go on,
+        and may show only some of their roots.
 
         Raises:
             UnknownPackageError: A package requires one that was never declared.
         """
-        waiting = [name for name in self._requirements_first() if self[name].status not in TERMINAL]
-        required = {required for name in waiting for required in self[name].requires}
-        failed = [name for name in self.failed_packages() if name in required]
-        roots = {name: 1 << bit for bit, name in enumerate(failed)}
-        for name in waiting:
-            roots[name] = reduce(or_, (roots.get(required, 0) for required in self[name].requires), 0)
-        blocked = {name: roots[name] for name in self.pending_packages() if roots[name]}
-        names = {bits: tuple(failed[bit] for bit in _bits_of(bits)) for bits in set(blocked.values())}
-        return {name: names[bits] for name, bits in blocked.items()}
+        return graph.blocked(self._packages)
 
     def is_complete(self) -> bool:
         """Tell whether every package is published, skipped or failed."""
@@ -216,16 +184,12 @@ class RunState:
             ReleaseKitError: It belongs to another (`E.STATE_SHA_MISMATCH`).
         """
         if self.git_sha != current_sha:
-            raise ReleaseKitError(
-                E.STATE_SHA_MISMATCH,
-                f"this run releases commit {self.git_sha or '(none)'}, but HEAD is {current_sha or '(none)'}",
-                f"check {self.git_sha[:12]} out to finish it, or start over with `releasekit publish --fresh`",
-            )
+            raise another_commit(self.git_sha, current_sha)
 
     def recover(self) -> list[str]:
         """Fire `recover` on every package that a crash caught in flight; return their names, sorted."""
         with LOCK:
-            interrupted = self._names(*IN_FLIGHT)
+            interrupted = graph.with_status(self._packages, *IN_FLIGHT)
             for name in interrupted:
                 self[name].recover()
         return interrupted
@@ -258,15 +222,7 @@ class RunState:
             OSError: It could not be read, ``Failed to read …``; its `errno` says why.
             ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
         """
-        path = Path(path)
-        try:
-            with path.open("rb") as stream:
-                data = stream.read(snapshot.MAX_BYTES + 1)
-        except OSError as error:
-            unreadable = type(error)(f"Failed to read {path}: {error.strerror}")
-            unreadable.errno = error.errno
-            raise unreadable from error
-        read = snapshot.decode(data, path)
+        read = snapshot.read(Path(path))
         packages = {package.name: package for package in read.packages}
         return cls(read.git_sha, packages, read.created_at, run_id=read.run_id, index=read.index)
 
@@ -319,33 +275,6 @@ class RunState:
         package.join(self._listeners)
         self._packages[package.name] = package
 
-    def _names(self, *statuses: PackageStatus) -> list[str]:
-        return sorted(p.name for p in list(self._packages.values()) if p.status in statuses)
-
-    def _required(self, name: str, required: str) -> PackageState:
-        if required not in self._packages:
-            raise UnknownPackageError(required, f"{name!r} requires it: declare it, or drop the requirement")
-        return self._packages[required]
-
-    def _requirements_first(self) -> Iterator[str]:
-        """Yield every package after what it requires; in a cycle, from anywhere. Iterative: chains are long."""
-        visited: set[str] = set()
-        for start in self._packages:
-            if start in visited:
-                continue
-            visited.add(start)
-            stack = [(start, iter(self[start].requires))]
-            while stack:
-                name, rest = stack[-1]
-                required = next((r for r in rest if r not in visited), None)
-                if required is None:
-                    stack.pop()
-                    yield name
-                else:
-                    self._required(name, required)
-                    visited.add(required)
-                    stack.append((required, iter(self[required].requires)))
-
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -354,16 +283,3 @@ def _now() -> str:
 def _restore(git_sha: str, packages: Mapping[str, PackageState], created_at: str, run_id: str, index: str) -> RunState:
     own = {name: copy(package) for name, package in packages.items()}  # copy() would hand over another run's
     return RunState(git_sha, own, created_at, run_id=run_id, index=index)
-
-
-def _bits_of(number: int) -> Iterator[int]:
-    while number:
-        lowest = number & -number
-        yield lowest.bit_length() - 1
-        number ^= lowest
-
-
-def _fire_towards(package: PackageState, status: PackageStatus, error: str) -> None:
-    trigger = trigger_towards(package.status, status)
-    carries = rule_for(package, trigger).carries
-    package.fire(trigger, **({carries: error} if carries else {}))

@@ -40,10 +40,10 @@ class StateCorruptedError(ReleaseKitError):
     """
 
     def __init__(self, path: Path, place: str, problem: str, hint: str = "") -> None:
-        where = f"{path}: {place:.{_MAX_SHOWN}}" if place else f"{path}"
+        where = f"{place:.{_MAX_SHOWN}} " if place else ""
         super().__init__(
             E.STATE_CORRUPTED,
-            f"{where} {problem:.{_MAX_SHOWN}}",
+            f"{path}: {where}{problem:.{_MAX_SHOWN}}",
             hint
             or "restore the file from a copy, or run `releasekit publish --fresh` to start over: "
             "the old file is kept aside, and the index is asked what is already there",
@@ -116,6 +116,23 @@ def encode(snapshot: Snapshot) -> bytes:
     if len(data) > MAX_BYTES:
         raise ReleaseKitError(E.STATE_INVALID_VALUE, f"the run takes {len(data)} bytes; a state file has {MAX_BYTES}")
     return data
+
+
+def read(path: Path) -> Snapshot:
+    """Read a state file.
+
+    Raises:
+        OSError: It could not be read, ``Failed to read …``; its `errno` says why.
+        StateCorruptedError: It can't be trusted.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        unreadable = type(error)(f"Failed to read {path}: {error.strerror}")
+        unreadable.errno = error.errno
+        raise unreadable from error
+    return decode(data, path)
 
 
 def decode(data: bytes, path: Path) -> Snapshot:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+K = TypeVar("K")
+V = TypeVar("V")
 
 MAX_TEXT: Final = 16_384
 """Characters of a name, version, error or reason; a longer error is cut, so that a record stays bounded."""
@@ -61,6 +62,8 @@ def names(values: Iterable[str]) -> tuple[str, ...]:
     """Check the names of the packages that one requires."""
     if isinstance(values, str):  # it would be taken for the names of its letters
         raise invalid("requires", f"must be a list of names, not the string {values!r:.40}")
+    if not isinstance(values, Iterable):
+        raise invalid("requires", f"must be a list of names, not {type(values).__name__}")
     return tuple(shared("requires", value) for value in values)
 
 
@@ -89,9 +92,16 @@ def status(value: PackageStatus) -> PackageStatus:
         raise invalid("status", f"is {value!r:.40}, not one of {', '.join(PackageStatus)}") from None
 
 
+def mapping(field: str, value: Mapping[K, V]) -> Mapping[K, V]:
+    """Check that something is a mapping; what it maps is checked by who asks."""
+    if not isinstance(value, Mapping):
+        raise invalid(field, f"must be a mapping, not {type(value).__name__}")
+    return value
+
+
 def pack(artifacts: Mapping[str, str]) -> bytes:
     """Check artifacts, file name → sha256 in hex, and pack them."""
-    for file_name, digest in artifacts.items():
+    for file_name, digest in mapping("artifacts", artifacts).items():
         if not _FILE_NAME.fullmatch(text("artifacts", file_name)) or file_name in {".", ".."}:
             raise invalid("artifacts", f"has {file_name!r:.300}, which is no file name")
         if not _SHA256.fullmatch(text("artifacts", digest)):
