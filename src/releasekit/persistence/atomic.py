@@ -97,7 +97,7 @@ def flush(fd: int) -> None:
     On macOS fsync stops at the drive's cache; F_FULLFSYNC goes on (see fsync(2) there).
     """
     if sys.platform == "darwin":  # pragma: no cover  # not on the machines that measure coverage
-        import fcntl  # noqa: PLC0415
+        import fcntl  # noqa: PLC0415  # only for macOS
 
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     else:
