@@ -25,11 +25,11 @@ def test_no_code_has_two_names() -> None:
 def test_an_error_shows_what_happened_the_code_and_what_to_do_next() -> None:
     error = ReleaseKitError(E.STATE_LOCKED, "it is locked", "wait")
     assert (error.code, error.message, error.hint) == (E.STATE_LOCKED, "it is locked", "wait")
-    assert str(error) == "it is locked [RK-STATE-LOCKED]\n  hint: wait"
+    assert str(error) == "RK-STATE-LOCKED: it is locked\n  hint: wait"
 
 
 def test_an_error_without_a_hint_shows_none() -> None:
-    assert str(ReleaseKitError(E.STATE_LOCKED, "it is locked")) == "it is locked [RK-STATE-LOCKED]"
+    assert str(ReleaseKitError(E.STATE_LOCKED, "it is locked")) == "RK-STATE-LOCKED: it is locked"
 
 
 @pytest.mark.parametrize("clone", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])  # noqa: S301  # our own

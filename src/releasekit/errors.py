@@ -24,6 +24,7 @@ class E(StrEnum):
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
     INDEX_UNREADABLE = "RK-INDEX-UNREADABLE"
     PUBLISH_FAILED = "RK-PUBLISH-FAILED"
+    PUBLISH_PARTIAL = "RK-PUBLISH-PARTIAL"
     PUBLISHED_MISSING = "RK-PUBLISHED-MISSING"
     STATE_CLOSED = "RK-STATE-CLOSED"
     STATE_CORRUPTED = "RK-STATE-CORRUPTED"
@@ -62,4 +63,4 @@ class ReleaseKitError(Exception):
 
     def __str__(self) -> str:
         hint = f"\n  hint: {self.hint}" if self.hint else ""
-        return f"{self.message} [{self.code}]{hint}"
+        return f"{self.code}: {self.message}{hint}"

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
-    from typing import TextIO
 
     from structlog.typing import FilteringBoundLogger
 
@@ -76,18 +75,18 @@ def _redact_value(value: object) -> object:
 
 
 class _Unbroken:
-    """A stream that loses what can't be written: nobody may be reading the log, and a release goes on without."""
+    """Standard error, whatever stands for it now: a live table puts itself there for a while.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Loses what can't be written: nobody may be reading the log, and a release goes on without.
+    """
 
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
+            sys.stderr.write(text)
 
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
+            sys.stderr.flush()
 
 
 def configure(*, level: str = "info", json: bool = False) -> None:
@@ -115,7 +114,7 @@ def configure(*, level: str = "info", json: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(_Unbroken(sys.stderr)),  # type: ignore[arg-type]  # all it needs
+        logger_factory=structlog.WriteLoggerFactory(_Unbroken()),  # type: ignore[arg-type]  # all it needs
         cache_logger_on_first_use=False,
     )
 

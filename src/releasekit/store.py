@@ -67,6 +67,11 @@ class RunLock:
         with contextlib.suppress(OSError):  # information only: a full disk must not stop a reader of the lock
             self.path.write_bytes(text + b"\n")
 
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Take the lock of the run in a state file: one lock a file, whatever link or directory it is reached by."""
+        return cls(Path(os.path.realpath(path)).parent)
+
     def release(self) -> None:
         """Give the lock back."""
         self._lock.release()
@@ -117,6 +122,7 @@ class RunStore:
             if os.path.lexists(path):
                 hint = "open it to go on with that run, or move it aside"
                 raise ReleaseKitError(E.STATE_EXISTS, f"there is already a run in {path}", hint)
+            atomic.remove_leftovers(path)
             store = cls(path, state, lock)
             store.commit()
         return store
@@ -219,7 +225,7 @@ class RunStore:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[RunLock]:
     """Take the lock beside a state file, and give it back if anything goes wrong before the store has it."""
-    lock = RunLock(path.parent)
+    lock = RunLock.of(path)
     try:
         yield lock
     except BaseException:

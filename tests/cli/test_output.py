@@ -5,6 +5,7 @@ import pytest
 from releasekit import PackageStatus, RunState
 from releasekit.cli import output
 from releasekit.cli.output import in_one_line, next_step, note, printable
+from releasekit.errors import E
 
 HARMLESS = "aurora-core 1.0 naïve 日本語 ✓ … 'quoted' \\ [bold]"
 
@@ -52,6 +53,35 @@ def test_a_note_is_one_line_and_says_why() -> None:
     assert note(state["c"], state, blocked) == "not wanted"
 
 
+def test_a_note_of_a_tools_output_is_its_last_cause() -> None:
+    printed = (
+        "uv build of 'a' failed:\nBuilding wheel...\nerror: it failed\n  cause: no module\nsee the log\n  hint: mend it"
+    )
+    state = run(a=f"{E.BUILD_FAILED}: {printed}", b=f"{E.BUILD_FAILED}: failed:\nno luck")
+
+    assert note(state["a"], state, {}) == "RK-BUILD-FAILED: cause: no module"
+    assert note(state["b"], state, {}) == "RK-BUILD-FAILED: no luck"
+
+
+def test_a_package_that_only_says_a_code_did_not_fail_of_it() -> None:
+    state = run(
+        a=f"{E.BUILD_FAILED}: setup.py printed {E.INDEX_CONFLICT}: hello", b=f"{E.INDEX_CONFLICT}: {'x' * 99_999}"
+    )
+
+    assert output.conflicts_of(state) == ["b"]
+
+
+def test_a_built_package_that_was_held_says_so() -> None:
+    state = run(a="", b="")
+    for name in state:
+        state[name].start_building()
+        state[name].record_artifacts({"f": "0" * 64})
+        state[name].recover()
+
+    assert note(state["a"], state, {}) == "built"
+    assert note(state["b"], state, {}) == "built; waits for a"
+
+
 def test_a_waiting_package_names_what_it_waits_for() -> None:
     state = run(a="", b="")
 
@@ -62,14 +92,14 @@ def test_a_waiting_package_names_what_it_waits_for() -> None:
 def test_an_error_of_nothing_but_newlines_is_no_crash() -> None:
     state = run(a="\n\n")
 
-    assert note(state["a"], state, {}) == " …"
+    assert note(state["a"], state, {}) == ""
 
 
 def test_the_next_step_fits_what_is_there() -> None:
     assert next_step(run(), at_rest=True).startswith("next: nothing.")
     assert next_step(run(a=""), at_rest=True).startswith("next: run the same `releasekit publish`")
     assert "next: mend the errors of a, b" in next_step(run(a="broken", b="broken", c=""), at_rest=True)
-    assert "next: decide about b" in next_step(run(a="broken", b="it is [RK-INDEX-CONFLICT]"), at_rest=True)
+    assert "next: decide about b" in next_step(run(a="broken", b="RK-INDEX-CONFLICT: it is"), at_rest=True)
 
     working = run(a="")
     working["a"].start_building()

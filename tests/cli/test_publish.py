@@ -54,7 +54,7 @@ def test_the_result_is_one_json_document_on_stdout(workspace: Workspace) -> None
     done = workspace.releasekit(*OUT, "--json", "--log-json")
 
     result = json.loads(done.stdout)
-    assert (result["exit_code"], result["complete"], result["error"]) == (0, True, "")
+    assert (result["exit_code"], result["finished"], result["error"]) == (0, True, "")
     assert result["packages"].keys() == NAMES
     assert result["packages"]["aurora"]["artifacts"].items() <= digests(workspace.root / "out").items()
     assert all(json.loads(line)["event"] for line in done.stderr.splitlines())
@@ -82,7 +82,7 @@ def test_a_failing_build_means_that_nothing_is_uploaded(workspace: Workspace) ->
     last = failed.stdout.splitlines()[-1]
     assert last.startswith("next: mend the errors of aurora-http")
     assert "--fresh" in last
-    assert "resume: releasekit publish . --index ./out" in failed.stderr
+    assert "resume: releasekit publish --index ./out" in failed.stderr
 
 
 def test_without_the_gate_a_failing_build_leaves_the_run_partly_published(workspace: Workspace) -> None:
@@ -166,7 +166,7 @@ def test_an_interrupted_run_ends_clean_and_the_same_command_finishes_it(workspac
 
     assert child.returncode == 130, stderr
     assert "Traceback" not in stderr
-    assert "resume: releasekit publish . --index ./out" in stderr
+    assert "resume: releasekit publish --index ./out" in stderr
     assert stdout.splitlines()[-1].startswith("next: run the same")
     assert dies(build)
     assert set(workspace.statuses().values()) == {"pending"}
@@ -286,8 +286,8 @@ def outcome(*statuses: str, error: ReleaseKitError | None = None, interrupted: b
     return Outcome(state, interrupted, error)
 
 
-CONFLICTING = "it is there with other content [RK-INDEX-CONFLICT]"
-BROKEN = "it broke [RK-BUILD-FAILED]"
+CONFLICTING = "RK-INDEX-CONFLICT: it is there with other content"
+BROKEN = "RK-BUILD-FAILED: it broke"
 FULL = ReleaseKitError(E.STATE_NOT_DURABLE, "no space")
 
 

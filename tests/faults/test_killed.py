@@ -37,6 +37,7 @@ def test_a_killed_release_goes_on_and_publishes_each_file_once(
     assert set(indexed.statuses().values()) == {"published"}
     assert digests(served[1]) == indexed.recorded()
     assert len(indexed.recorded()) == 16
+    assert not list(indexed.root.rglob("*.tmp")) + list(indexed.root.rglob("*.building*"))
     assert recorded_by_then.items() <= indexed.recorded().items()
 
 

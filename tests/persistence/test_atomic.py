@@ -300,7 +300,7 @@ def test_the_file_is_flushed_before_the_rename_and_the_directory_after(old: Path
 
 
 def test_a_copy_is_flushed_before_it_has_its_name_and_the_directory_after(old: Path, calls: list[str]) -> None:
-    atomic.copy_new(old, old.with_name("copy"))
+    atomic.copy_new(old, old.with_name("copy"), old.with_name("scratch.tmp"))
     assert calls == [f"flush file of {len(OLD)}", "link to copy", "flush directory"]
 
 
@@ -326,7 +326,7 @@ def test_a_copy_appears_whole_and_for_others_to_read(tmp_path: Path, size: int) 
     source.chmod(0o600)
     umask = os.umask(0o077)
     try:
-        atomic.copy_new(source, tmp_path / "copy")
+        atomic.copy_new(source, tmp_path / "copy", tmp_path / "scratch.tmp")
     finally:
         os.umask(umask)
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
@@ -345,7 +345,7 @@ def test_a_copy_never_overwrites(old: Path, kind: str) -> None:
         target.symlink_to("missing")
     before = target.lstat()
     with pytest.raises(FileExistsError):
-        atomic.copy_new(old, target)
+        atomic.copy_new(old, target, old.with_name("scratch.tmp"))
     assert target.lstat() == before
     assert names(old.parent) == [old.name, "target"]
 
@@ -354,7 +354,7 @@ def test_a_copy_never_overwrites(old: Path, kind: str) -> None:
 def test_a_copy_that_fails_leaves_no_litter(old: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, step, failing(errno.EPERM))
     with pytest.raises(PermissionError) as caught:
-        atomic.copy_new(old, old.with_name("copy"))
+        atomic.copy_new(old, old.with_name("copy"), old.with_name("scratch.tmp"))
     monkeypatch.undo()
     assert not isinstance(caught.value, UnknownOutcomeError)
     assert names(old.parent) == [old.name]
@@ -362,7 +362,7 @@ def test_a_copy_that_fails_leaves_no_litter(old: Path, step: str, monkeypatch: p
 
 def test_a_copy_of_what_is_missing_leaves_no_litter(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        atomic.copy_new(tmp_path / "missing", tmp_path / "copy")
+        atomic.copy_new(tmp_path / "missing", tmp_path / "copy", tmp_path / "scratch.tmp")
     assert names(tmp_path) == []
 
 
@@ -371,7 +371,7 @@ def test_a_copy_whose_directory_cant_be_flushed_is_an_unknown_outcome(
 ) -> None:
     monkeypatch.setattr(atomic, "flush_directory", failing(errno.EIO))
     with pytest.raises(UnknownOutcomeError):
-        atomic.copy_new(old, old.with_name("copy"))
+        atomic.copy_new(old, old.with_name("copy"), old.with_name("scratch.tmp"))
 
 
 @pytest.mark.parametrize("name", [".releasekit-state.json", "state.json", "odd [ab]*?.json"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ SDIST, WHEEL = "some_thing-1.0.tar.gz", "some_thing-1.0-py3-none-any.whl"
 @pytest.fixture
 def index(tmp_path: Path) -> DirectoryIndex:
     """An index that is not there yet."""
-    return DirectoryIndex("./out", tmp_path / "deep" / "out")
+    return DirectoryIndex("./out", tmp_path / "deep" / "out", "me")
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_link_to_nowhere_is_not_written_through(index: DirectoryIndex, built: 
 
 def test_files_are_readable_by_others_and_no_temporary_one_is_left(index: DirectoryIndex, built: list[Path]) -> None:
     index.directory.mkdir(parents=True)
-    (index.directory / f".releasekit-{SDIST}.0123456789abcdef.tmp").write_text("of a killed process")
+    (index.directory / f".releasekit-me-{SDIST}.tmp").write_text("of a killed process")
     upload(index, built)
 
     assert sorted(path.name for path in index.directory.iterdir()) == [WHEEL, SDIST]
@@ -117,7 +118,7 @@ def test_a_file_is_flushed_before_it_has_its_name_and_the_name_is_flushed_too(
     monkeypatch.setattr(atomic, "flush", flush)
     upload(index, built[:1])
 
-    assert flushed == [("file", False), ("directory", True)]
+    assert flushed == [("directory", False), ("file", False), ("directory", True)]
 
 
 def test_a_disk_that_refuses_fails_the_upload(
@@ -153,3 +154,33 @@ def test_a_directory_named_like_a_file_is_unreadable_not_a_crash(index: Director
         files(index)
 
     assert caught.value.code is E.INDEX_UNREADABLE
+
+
+def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(tmp_path: Path, built: list[Path]) -> None:
+    mine, theirs = tmp_path / f".releasekit-me-{SDIST}.tmp", tmp_path / f".releasekit-them-{SDIST}.tmp"
+    mine.touch()
+    theirs.touch()
+
+    again = DirectoryIndex("./out", tmp_path, "me")
+    assert set(files(again)) == {SDIST, WHEEL}
+    upload(again, built)
+
+    assert not mine.exists()
+    assert theirs.exists()
+
+
+def test_a_directory_that_vanishes_is_not_made_anew(index: DirectoryIndex, built: list[Path]) -> None:
+    upload(index, built[:1])
+    shutil.rmtree(index.directory)
+
+    with pytest.raises(StepError, match="could not be copied"):
+        upload(index, built[1:])
+
+    assert not index.directory.exists()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / SDIST)
+
+    with pytest.raises(StepError, match="not a regular file"):
+        files(DirectoryIndex("./out", tmp_path, "me"))

@@ -29,8 +29,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return Workspace(root, MappingProxyType({}), MappingProxyType(INDEXES))
 
 
-def directory_index(name: str, workspace: Workspace, relative_to: Path | None = None) -> DirectoryIndex:
-    index = choose_index(name, workspace, relative_to=relative_to)
+def directory_index(name: str, workspace: Workspace) -> DirectoryIndex:
+    index = choose_index(name, workspace)
     assert isinstance(index, DirectoryIndex)
     return index
 
@@ -95,23 +95,29 @@ def test_a_tilde_is_the_home_directory(workspace: Workspace, tmp_path: Path, mon
     assert directory_index("~/out", workspace).directory == tmp_path / "home" / "out"
 
 
-def test_a_directory_inside_the_workspace_is_named_from_there(workspace: Workspace) -> None:
+def test_a_directory_inside_the_workspace_is_named_from_there(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So that the run goes on after the workspace was moved, and whatever the current directory is."""
     for name, base in (
         ("./out", workspace.root),
         ("root/out", workspace.root.parent),
-        (str(workspace.root / "out"), None),
+        (str(workspace.root / "out"), tmp_path),
     ):
-        index = directory_index(name, workspace, base)
+        monkeypatch.chdir(base)
+        index = directory_index(name, workspace)
         assert (index.name, index.directory) == ("./out", workspace.root / "out")
 
 
-def test_a_workspace_reached_by_a_link_names_its_directories_the_same(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_workspace_reached_by_a_link_names_its_directories_the_same(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "link").symlink_to(workspace.root)
     linked = Workspace(tmp_path / "link", workspace.packages, workspace.indexes)
 
     for seen in (workspace, linked):
-        assert directory_index("./out", seen, seen.root).name == "./out"
+        monkeypatch.chdir(seen.root)
+        assert directory_index("./out", seen).name == "./out"
 
 
 def test_a_name_of_the_workspace_with_a_slash_is_still_that_name(workspace: Workspace) -> None:
@@ -160,3 +166,11 @@ def test_which_files_belong_to_a_version(filename: str, *, mine: bool) -> None:
 )
 def test_complete_is_one_sdist_and_at_least_one_wheel(names: str, *, complete: bool) -> None:
     assert is_complete(dict.fromkeys(names.split(), "0" * 64)) is complete
+
+
+@pytest.mark.parametrize("address", ["https://x.invalid/simple", "http://127.0.0.1:1/", "file:///tmp"])
+def test_an_address_is_no_directory(workspace: Workspace, address: str) -> None:
+    with pytest.raises(ReleaseKitError, match="is an address") as caught:
+        choose_index(address, workspace)
+
+    assert caught.value.code is E.INDEX_UNKNOWN

@@ -81,7 +81,7 @@ def test_with_the_gate_a_failing_build_means_that_nothing_is_published(tmp_path:
     assert run.steps.names("publish") == []
     assert sorted(run.steps.names("build")) == sorted(DIAMOND)
     assert run.statuses == dict.fromkeys(DIAMOND, "pending") | {broken: "failed"}
-    assert run.state[broken].error == "it is broken [RK-BUILD-FAILED]"
+    assert run.state[broken].error == "RK-BUILD-FAILED: it is broken"
 
 
 def test_without_the_gate_a_failing_build_stops_only_what_requires_it(tmp_path: Path) -> None:
@@ -222,12 +222,18 @@ def test_the_first_stop_lets_a_running_upload_finish_and_begins_no_other(tmp_pat
     async def stop() -> None:
         await until(lambda: run.steps.running["publish"] == 2)
         run.orchestrator.stop()
+        stopped.set()
         await turns()
 
+    async def go_on_after_it() -> None:
+        await stopped.wait()
+        await turns()
+
+    stopped = asyncio.Event()
     run.steps.before["publish", "top"] = asyncio.Event().wait
     first = longest_path_first(run.state)[:2]
     run.steps.before["publish", first[0]] = stop
-    run.steps.before["publish", first[1]] = turns
+    run.steps.before["publish", first[1]] = go_on_after_it
     run.go()
 
     assert sorted(name for step, name in run.steps.ended if step == "publish") == sorted(first)

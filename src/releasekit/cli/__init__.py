@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 INTERRUPTED: Final = 130
+_COLOUR: Final = False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None  # None: a terminal
 COMMANDS: Final = {
     "publish": "Publish every package that is not published yet, or go on with that.",
     "plan": "Show what would be published, in which order, and what is skipped.",
@@ -112,9 +113,13 @@ def _write_nowhere(stream: TextIO) -> None:
 
 def _run() -> int:
     try:
-        code: int | None = releasekit.main(standalone_mode=False)
+        code: int | None = releasekit.main(standalone_mode=False, color=_COLOUR)
     except ReleaseKitError as error:
         _complain(str(error))
+        if "--json" in sys.argv:
+            from releasekit.cli.output import print_json  # noqa: PLC0415  # only on errors
+
+            print_json({"error": error.message, "code": error.code, "hint": error.hint})
         return 1
     except click.ClickException as error:
         error.show()
@@ -133,4 +138,4 @@ def _run() -> int:
 def _complain(message: str) -> None:
     from releasekit.cli.output import printable  # noqa: PLC0415  # only on errors
 
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(message)}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(message)}", err=True, color=_COLOUR)

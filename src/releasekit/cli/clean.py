@@ -40,7 +40,7 @@ def command(*, workspace: Path, force: bool, as_json: bool) -> None:
 
 
 def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
-    lock = RunLock(workspace)
+    lock = RunLock.of(workspace / STATE_FILENAME)
     try:
         files = _files_of_runs(workspace)
         path = workspace / STATE_FILENAME

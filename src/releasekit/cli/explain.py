@@ -56,6 +56,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "The upload was refused or did not get through; what uv or the system said is in the message. The next "
         "run asks the index first and sends only what is missing."
     ),
+    E.PUBLISH_PARTIAL: (
+        "The index took some files of the package and not the others; what it said is in the message. The next run "
+        "sends what is missing, with the same bytes."
+    ),
     E.PUBLISHED_MISSING: (
         "The index does not show a file that an earlier process of this run saw there. It may lag, or the file "
         "was removed. Nothing is published on top of it before that is clear."
@@ -116,10 +120,11 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
 def command(*, code: str | None) -> None:
     """Explain an error code.
 
-    Every error message ends with its code, like RK-STATE-LOCKED. Without a code, all of them are listed.
+    Every error message of releasekit begins with its code, like RK-STATE-LOCKED. Without a code, all are listed.
     """
     if code is None:
-        click.echo("\n".join(E))
+        for each in E:
+            click.echo(f"{each}\n{click.wrap_text(EXPLANATIONS[each], 100, '    ', '    ')}")
         return
     wanted = code.upper().replace("_", "-").removeprefix("RK-").removeprefix("E.")
     known = next((known for known in E if known == f"RK-{wanted}"), None)

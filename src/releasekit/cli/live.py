@@ -41,9 +41,10 @@ def live_table(state: RunState) -> Live:
 def table(state: RunState, height: int) -> Group:
     """Draw a run in at most so many lines of packages."""
     blocked = state.blocked_packages()
-    drawn = Table(box=None, pad_edge=False)
-    for heading in ("", "package", "version", "status", ""):
+    drawn = Table(box=None, pad_edge=False, expand=True)
+    for heading in ("", "package", "version", "status"):
         drawn.add_column(heading, no_wrap=True, overflow="ellipsis")
+    drawn.add_column(ratio=1, no_wrap=True, overflow="ellipsis")  # gets what the others leave
     packages = sorted(state.packages.values(), key=_rank)
     shown = max(1, height if len(packages) <= height else height - 1)
     for package in islice(packages, shown):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import shutil
+import sys
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -20,7 +24,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-NOTE_WIDTH: Final = 100  # characters of an error in a table; `--json` has all of it
+NOTE_WIDTH: Final = 100  # characters of an error in a table
+ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
+
+_HINT: Final = re.compile(r"\s*hint:")
+_CAUSE: Final = re.compile(r"(?:cause|error|[\w.]*Error):", re.IGNORECASE)
 
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 
@@ -76,16 +84,28 @@ def load_run(workspace: Path) -> RunState:
 def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
     """Say in one line why a package is where it is."""
     if package.error or package.reason:
-        first, *more = (package.error or package.reason).splitlines()
-        return first if len(first) <= NOTE_WIDTH and not more else f"{first[:NOTE_WIDTH]} …"
-    if package.status is PackageStatus.BUILDING and package.artifacts:
-        return "built"
+        return headline(package.error or package.reason)
     if package.name in blocked:
         return f"blocked by {', '.join(blocked[package.name])}"
-    if package.status == PackageStatus.PENDING:
+    if package.status is PackageStatus.BUILDING and package.artifacts:
+        return "built"
+    if package.status is PackageStatus.PENDING:
         waits = [name for name in package.requires if state[name].status not in FINAL]
-        return f"waits for {', '.join(waits)}" if waits else ""
+        built = ["built"] if package.artifacts else []
+        return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
     return ""
+
+
+def headline(error: str) -> str:
+    """Take the line of an error that tells the most: the last cause of a tool's output, or the only line."""
+    first, *more = error.splitlines()
+    told = [line.strip() for line in more if line.strip() and not _HINT.match(line)]
+    causes = [line for line in told if _CAUSE.match(line)]
+    code = first.partition(": ")[0]
+    line = first
+    if told:
+        line = f"{code}: {(causes or told)[-1]}" if code in set(E) else f"{first} …"
+    return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
 
 
 def print_run(state: RunState) -> None:
@@ -96,9 +116,13 @@ def print_run(state: RunState) -> None:
         [*map(in_one_line, (PALETTE[p.status].glyph, p.name, p.version, p.status.value, note(p, state, blocked)))]
         for p in ordered
     ]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line, package in zip(columns(rows), ordered, strict=True):
         *styles, colour = PALETTE[package.status].style.split()
-        click.secho(line, fg=colour, bold="bold" in styles)
+        click.secho(line[:width], fg=colour, bold="bold" in styles)
+    for name in state.failed_packages():
+        click.echo(f"\n{in_one_line(name)} failed:")
+        click.echo(indent("\n".join(printable(state[name].error).splitlines()[-ERROR_LINES:]), "  "))
     click.echo(f"\n{counts(state)}")
 
 
@@ -113,7 +137,7 @@ def counts(state: RunState) -> str:
     """Count the packages by status, in the order of the lifecycle."""
     statuses = [package.status for package in state.packages.values()]
     told = [f"{statuses.count(status)} {status}" for status in PackageStatus if status in statuses]
-    return f"{len(state)} packages: {', '.join(told) or 'none'}"
+    return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
 
 
 def next_step(state: RunState, *, at_rest: bool) -> str:
@@ -139,7 +163,12 @@ def next_step(state: RunState, *, at_rest: bool) -> str:
 
 def conflicts_of(state: RunState) -> list[str]:
     """Name the packages that failed of a conflict with the index, sorted."""
-    return [name for name in state.failed_packages() if E.INDEX_CONFLICT in state[name].error]
+    return failed_of(state, E.INDEX_CONFLICT)
+
+
+def failed_of(state: RunState, *codes: E) -> list[str]:
+    """Name the packages that failed with one of some codes, sorted: a stored error begins with its code."""
+    return [name for name in state.failed_packages() if state[name].error.partition(": ")[0] in codes]
 
 
 def result(state: RunState) -> dict[str, Any]:
@@ -149,7 +178,7 @@ def result(state: RunState) -> dict[str, Any]:
         "run_id": state.run_id,
         "git_sha": state.git_sha,
         "index": state.index,
-        "complete": all(package.status in FINAL for package in packages),
+        "finished": all(package.status in FINAL for package in packages),
         "packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in packages},
         "blocked": state.blocked_packages(),
         "conflicts": conflicts_of(state),

@@ -42,8 +42,12 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
     for line in output.columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
     wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
-    click.echo(f"\n{wanted} of {len(packages)} packages would be published.")
-    click.echo("next: `releasekit publish --index NAME`" if wanted else "next: nothing to do.")
+    click.echo(f"\n{wanted} of {len(packages)} to be published.")
+    click.echo(
+        f"next: `{output.command_line('publish', str(workspace), '--index', index_name or 'NAME')}`"
+        if wanted
+        else "next: nothing to do."
+    )
 
 
 def _after(requires: tuple[str, ...]) -> str:

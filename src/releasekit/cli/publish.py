@@ -12,17 +12,21 @@ from math import isnan
 from typing import TYPE_CHECKING, Final
 
 import click
+import stamina
 
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
 from releasekit.errors import E
 from releasekit.pipeline import Request, is_finished, release
+from releasekit.pipeline.outcome import NotShownError
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from stamina.instrumentation import RetryDetails
 
     from releasekit.pipeline import Orchestrator, Outcome
     from releasekit.state import RunState, Transition
@@ -88,6 +92,8 @@ def command(  # noqa: PLR0913  # one argument an option
         fail_fast=fail_fast,
         verify_timeout=verify_timeout,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until there is something to stop gently
+    stamina.instrumentation.set_on_retry_hooks([_log_retry])
     outcome = asyncio.run(release(request, partial(_watch, live=live)))
     state, error, code = outcome.state, outcome.error, exit_code(outcome)
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
@@ -95,12 +101,14 @@ def command(  # noqa: PLR0913  # one argument an option
             output.print_json(output.result(state) | {"exit_code": code, "error": str(error or "")})
         else:
             output.print_run(state)
-            click.echo(output.next_step(state, at_rest=True))
+            if code == INTERRUPTED:
+                click.echo("interrupted: nothing is in flight any more")
+            click.echo(output.next_step(state, at_rest=True) if not error else f"next: {output.printable(error.hint)}")
     with unless_gone(sys.stderr):
         if error:
             click.echo(f"error: {output.printable(str(error))}", err=True)
-        if code:
-            again = output.command_line("publish", str(workspace), "--index", index_name)
+        if code not in {DONE, CONFLICT}:
+            again = output.command_line(*(word for word in sys.argv[1:] if word != "--fresh"))
             click.echo(f"resume: {output.printable(again)}", err=True)
     return code
 
@@ -114,8 +122,8 @@ def exit_code(outcome: Outcome) -> int:
         return INTERRUPTED
     if output.conflicts_of(state) or (error and error.code in {E.INDEX_CONFLICT, E.PUBLISHED_MISSING}):
         return CONFLICT
-    sent = [name for name in state.failed_packages() if E.VERIFY_TIMEOUT in state[name].error]
-    return PARTLY_PUBLISHED if sent or state.published_packages() else NOTHING_PUBLISHED
+    sent = state.published_packages() or output.failed_of(state, E.PUBLISH_PARTIAL, E.VERIFY_TIMEOUT)
+    return PARTLY_PUBLISHED if sent else NOTHING_PUBLISHED
 
 
 @contextmanager
@@ -142,6 +150,18 @@ def log_move(moved: Transition) -> None:
         source=moved.source.value,
         target=moved.target.value,
         **{key: output.printable(value) for key, value in moved.carried.items() if isinstance(value, str)},
+    )
+
+
+def _log_retry(details: RetryDetails) -> None:
+    error = details.caused_by
+    # An index that lags is no news; a network that fails is.
+    log = logging.get_logger("releasekit.pipeline")
+    (log.info if isinstance(error, NotShownError) else log.warning)(
+        "releasekit.retry_scheduled",
+        error=output.printable(str(error)),
+        attempt=details.retry_num,
+        wait=round(details.wait_for, 2),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
 from releasekit.lifecycle import Trigger, rule_for
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> None:
     """Give failed packages another chance.
 
-    Without names, all that failed. `publish` does the same by itself when it goes on with a run; this command is
-    for choosing which. Nothing is built or sent before the next `publish`.
+    Without names, all that failed. Nothing is built or sent before the next `publish`, which retries what failed by
+    itself: this command is for making a failed package pending, so that it can be skipped.
     """
     with open_for_change(workspace) as store:
-        chosen = list(dict.fromkeys(packages)) or store.state.failed_packages()
+        chosen = list(dict.fromkeys(map(canonicalize_name, packages))) or store.state.failed_packages()
         for name in chosen:
             rule_for(store.state[name], Trigger.RETRY)  # all of them or none
         for name in chosen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
 from releasekit.pipeline import open_for_change
@@ -26,6 +27,7 @@ def command(*, package: str, reason: str, workspace: Path, as_json: bool) -> Non
     Only a pending package can be skipped (a failed one: `retry` it first), and for this run for good: what
     requires it goes on as if it were published.
     """
+    package = canonicalize_name(package)
     with open_for_change(workspace) as store:
         store.state[package].skip(reason)
         store.commit()

@@ -5,8 +5,8 @@ its name, flush the directory. An error before the name is given leaves the old 
 after it leaves an unknown outcome: the name may or may not survive a power cut, and no retry of fsync can tell
 (a second fsync may report success for pages that the kernel has dropped).
 
-Temporary files match ``.releasekit-*.tmp``; a killed process leaves at most one, which `remove_leftovers`
-takes away.
+Temporary files match ``.releasekit-*.tmp``; a killed process leaves the one it was writing, and the
+next writer takes it away: see `remove_leftovers`.
 """
 
 from __future__ import annotations
@@ -53,26 +53,30 @@ def replace(path: Path, data: bytes) -> None:
         mode = stat.S_IMODE(old.st_mode)
         if not stat.S_ISREG(old.st_mode):  # a rename would put a file in the place of a device or a pipe
             raise OSError(errno.EINVAL, "is not a regular file", str(path))
-    with _temporary(target, mode) as (temporary, fd):
+    with _temporary(target.with_name(f"{_stem(target)}{secrets.token_hex(_RANDOM_BYTES)}.tmp"), mode) as (
+        temporary,
+        fd,
+    ):
         write_all(fd, data)
         flush(fd)
         temporary.replace(target)
     _flush_name(target)
 
 
-def copy_new(source: Path, target: Path) -> None:
+def copy_new(source: Path, target: Path, scratch: Path) -> None:
     """Copy a file to a name that must not exist yet.
 
     Args:
         source: The file to copy.
         target: Its new name, mode 0644: others are meant to read it. It appears whole, at once.
+        scratch: Another new name in the same directory, which it has until then and a killed process leaves.
 
     Raises:
         FileExistsError: The name exists; it is untouched.
         UnknownOutcomeError: The directory could not be flushed after the name was given.
         OSError: Anything before that, also a file system without hard links.
     """
-    with _temporary(target, 0o644) as (temporary, fd):
+    with _temporary(scratch, 0o644) as (temporary, fd):
         with source.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
                 write_all(fd, chunk)
@@ -121,9 +125,8 @@ def remove_leftovers(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(target: Path, mode: int) -> Iterator[tuple[Path, int]]:
-    """Open a new file beside the target; its name is gone at the end, unless it was renamed."""
-    temporary = target.with_name(f"{_stem(target)}{secrets.token_hex(_RANDOM_BYTES)}.tmp")
+def _temporary(temporary: Path, mode: int) -> Iterator[tuple[Path, int]]:
+    """Open a new file; its name is gone at the end, unless it was renamed."""
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, NEW_FILE_MODE)
     try:
         os.fchmod(fd, mode)

@@ -96,7 +96,7 @@ class Builder:
         try:
             await process.run(command, cwd=self.root, environ=environ)
         except process.CommandError as error:
-            message = f"uv build of {package.name!r} in {package.directory} failed: {error.output}"
+            message = f"uv build of {package.name!r} in {package.directory} failed:\n{error.output}"
             hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
             raise StepError(E.BUILD_FAILED, message, hint) from error
 

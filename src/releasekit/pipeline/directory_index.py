@@ -6,6 +6,7 @@ Installers read it with ``--find-links``. A file appears whole, at once, durably
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,15 @@ class DirectoryIndex:
     Args:
         name: How the user names it.
         directory: Where the files are.
+        owner: What tells this workspace from others that publish to the same directory, at the same time perhaps:
+            each removes only its own leftovers.
     """
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, owner: str) -> None:
         self.name = name
         self.directory = directory
+        self._scratch = f".releasekit-{owner}-"
+        self._used = False
 
     async def files(self, package: str, version: str) -> Mapping[str, str]:
         """See `Index.files`."""
@@ -41,6 +46,7 @@ class DirectoryIndex:
 
     def _files(self, package: str, version: str) -> Mapping[str, str]:
         try:
+            self._take_over()
             found = [path for path in self.directory.iterdir() if belongs(path.name, package, version)]
             return {path.name: sha256(path) for path in sorted(found)}
         except FileNotFoundError:
@@ -48,14 +54,24 @@ class DirectoryIndex:
         except OSError as error:
             raise StepError(E.INDEX_UNREADABLE, f"the directory {self.directory} can't be read: {error}") from error
 
+    def _take_over(self) -> None:
+        """Finish what a killed process left: remove its temporary files, make the names durable that it gave."""
+        if self._used:
+            return
+        for leftover in self.directory.glob(f"{self._scratch}*.tmp"):
+            leftover.unlink(missing_ok=True)
+        atomic.flush_directory(self.directory)
+        self._used = True
+
     def _upload(self, paths: Sequence[Path]) -> None:
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            if not self._used:  # later it must be there: it may be a volume that was unmounted
+                self.directory.mkdir(parents=True, exist_ok=True)
+                self._take_over()
             for path in paths:
                 target = self.directory / path.name
-                atomic.remove_leftovers(target)
                 try:
-                    atomic.copy_new(path, target)
+                    atomic.copy_new(path, target, self.directory / f"{self._scratch}{path.name}.tmp")
                 except FileExistsError:
                     ours, theirs = sha256(path), sha256(target)
                     if ours != theirs:
@@ -69,6 +85,12 @@ class DirectoryIndex:
 
 
 def sha256(path: Path) -> str:
-    """Hash a file's content, in hex."""
+    """Hash a file's content, in hex.
+
+    Raises:
+        OSError: It can't be read, or is no regular file: a pipe would keep us waiting.
+    """
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +17,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.logging import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,21 +52,23 @@ class Index(Protocol):
         """
 
 
-def choose_index(name: str, workspace: Workspace, *, relative_to: Path | None = None) -> Index:
+def choose_index(name: str, workspace: Workspace) -> Index:
     """Find the index that the user named.
 
     Args:
         name: A `[[tool.uv.index]]` of the workspace, ``pypi`` for uv's default, or a directory, written with a
             slash or existing already, so that a mistyped name does not become a directory.
         workspace: Where the names are looked up.
-        relative_to: What a relative directory starts from; None means the current directory.
 
     Raises:
         ReleaseKitError: Nothing of that name, or it can't be published to (`E.INDEX_UNKNOWN`).
     """
     from releasekit.pipeline.directory_index import DirectoryIndex  # noqa: PLC0415  # they import this module
-    from releasekit.pipeline.package_index import PYPI, PackageIndex  # noqa: PLC0415
+    from releasekit.pipeline.package_index import PYPI, PackageIndex  # noqa: PLC0415  # likewise
 
+    if "://" in name:
+        hint = "add it to pyproject.toml as a [[tool.uv.index]] with name, url and publish-url, and give its name"
+        raise ReleaseKitError(E.INDEX_UNKNOWN, f"{redact(name)!r} is an address, not the name of an index", hint)
     known = workspace.indexes.get(name)
     if known and not known.publish_url:
         raise ReleaseKitError(
@@ -77,11 +81,12 @@ def choose_index(name: str, workspace: Workspace, *, relative_to: Path | None = 
     if name == PYPI:
         return PackageIndex(name, workspace.root)
     given = os.path.expanduser(name)  # noqa: PTH111  # Path's raises for ~nobody
-    directory = (relative_to or Path.cwd()) / given
+    directory = Path.cwd() / given
     if given and not given.startswith("~") and (os.sep in given or given in {".", ".."} or directory.is_dir()):
         directory, root = directory.resolve(), workspace.root.resolve()
         inside = directory.is_relative_to(root)
-        return DirectoryIndex(f"./{directory.relative_to(root)}" if inside else str(directory), directory)
+        owner = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+        return DirectoryIndex(f"./{directory.relative_to(root)}" if inside else str(directory), directory, owner)
     names = ", ".join(sorted({*workspace.indexes, PYPI}))
     raise ReleaseKitError(
         E.INDEX_UNKNOWN,

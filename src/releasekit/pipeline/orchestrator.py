@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 CONFIRM_TIMEOUT: Final = 30.0
 """Seconds in which the index must show again what it has shown to an earlier process."""
 
+LOST: Final = (
+    "find out what happened on the index. If files are lost, put those of .releasekit-dist back or start over with "
+    "--fresh; if it only lags, run the same command again"
+)
+
 
 class _HeldError(Exception):
     """The package may not go on in this run, through no fault of its own."""
@@ -161,7 +166,7 @@ class Orchestrator:
             raise ReleaseKitError(
                 E.PUBLISHED_MISSING if isinstance(error, NotShownError) else error.code,
                 f"{package.name!r} was published by an earlier process of this run, but now {error.message}",
-                "find out what happened to it on the index, then run the same command again" if lost else error.hint,
+                LOST if lost else error.hint,
             ) from error
 
     async def _move(self, trigger: Callable[..., None], *carried: object) -> None:

@@ -68,7 +68,8 @@ class PackageIndex:
 
     async def upload(self, paths: Sequence[Path]) -> None:
         """See `Index.upload`."""
-        target = ["--index", self.name] if self.url else []
+        # Without its configuration files uv publishes to PyPI, which is where we look for it.
+        target = ["--index", self.name] if self.url else ["--no-config"]
         command = [process.find_uv(), "publish", *target, "--", *map(str, paths)]
         try:
             await process.run(command, cwd=self.workspace, environ=_NOT_OURS)
@@ -76,7 +77,7 @@ class PackageIndex:
             said = " ".join(error.output.split())  # uv wraps its lines
             if theirs := _MISMATCH.search(said):  # sent by another since the index was asked
                 raise ConflictError(**theirs.groupdict(), index=self.name) from error
-            message = f"uv publish to {self.name} failed: {error.output}"
+            message = f"uv publish to {self.name} failed:\n{error.output}"
             if _TEMPORARY.search(said):
                 raise TransientError(E.PUBLISH_FAILED, message) from error
             hint = "credentials come from UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD"

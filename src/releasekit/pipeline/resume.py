@@ -40,10 +40,10 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
             `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
         StepError: The index could not be asked.
     """
-    if fresh:
-        set_aside(path)
-    if not path.exists():  # noqa: ASYNC240  # at once
-        await skip_complete(plan, index)
+    if fresh or not path.exists():  # noqa: ASYNC240  # at once
+        await skip_complete(plan, index)  # first: if it fails, the old run is still in its place
+        if fresh:
+            set_aside(path)
         return RunStore.create(path, plan)
     store = RunStore.open(path)
     try:
@@ -149,7 +149,7 @@ def set_aside(path: Path) -> list[Path]:
     Raises:
         ReleaseKitError: The run is at work (`E.STATE_LOCKED`).
     """
-    lock = RunLock(path.parent)
+    lock = RunLock.of(path)
     try:
         suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         files = (path, path.parent / DIST_DIRECTORY)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import stamina
 
 from releasekit.errors import E
+from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.outcome import NotShownError, StepError, TransientError
 from releasekit.pipeline.reconcile import Decision, decide, to_send
 
@@ -64,6 +65,7 @@ class UvSteps:
 
     async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
         """See `Steps.publish`."""
+        _require_whole(package, artifacts)
         async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
             with attempt:
                 shown = await self.index.files(package.name, package.version)
@@ -72,6 +74,7 @@ class UvSteps:
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""
+        _require_whole(package, artifacts)
         async for attempt in stamina.retry_context(
             on=TransientError, attempts=None, timeout=patience, wait_max=10.0, wait_jitter=0.1
         ):
@@ -80,15 +83,19 @@ class UvSteps:
                 if missing := to_send(artifacts, shown, self.index.name):
                     raise NotShownError(package.name, missing, self.index.name)
 
-    async def _send(self, package: Package, artifacts: Mapping[str, str], missing: Iterable[str]) -> None:
+    async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str]) -> None:
         paths = await self._unchanged(package, artifacts, missing)
         try:
             await self.index.upload(paths)
-        except StepError:
+        except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
             shown = await self.index.files(package.name, package.version)
-            if to_send(artifacts, shown, self.index.name):
+            refused = to_send(artifacts, shown, self.index.name)
+            if refused and refused != missing:
+                message = f"{self.index.name} took only {', '.join(set(missing) - set(refused))}: {error.message}"
+                raise type(error)(E.PUBLISH_PARTIAL, message, error.hint) from error
+            if refused:
                 raise
 
     async def _unchanged(self, package: Package, artifacts: Mapping[str, str], wanted: Iterable[str]) -> list[Path]:
@@ -99,6 +106,17 @@ class UvSteps:
             message = f"{', '.join(changed)} in {directory} is gone or not what was built"
             raise StepError(E.FILE_FAILED, message, "run the same command again: it is built again and compared")
         return [directory / filename for filename in wanted]
+
+
+def _require_whole(package: Package, artifacts: Mapping[str, str]) -> None:
+    """Refuse a record that can't be of this package: nothing may count as published by showing nothing."""
+    if not is_complete(artifacts) or not all(belongs(name, package.name, package.version) for name in artifacts):
+        raise StepError(
+            E.STATE_CORRUPTED,
+            f"the state file records {', '.join(artifacts) or 'no files'} for {package.name!r} {package.version}, "
+            "not one sdist and at least one wheel",
+            "start over with `releasekit publish --fresh`: what is on the index already is found there",
+        )
 
 
 async def ask(index: Index, package: str, version: str) -> Mapping[str, str]:
