@@ -634,3 +634,12 @@ def test_kill_9_loses_nothing_that_was_acknowledged(path: Path) -> None:
 
 def test_the_module_names_the_lock_file_as_documented() -> None:
     assert store_module.LOCK_FILENAME == ".releasekit-state.lock"
+
+
+def test_create_removes_what_a_killed_creation_left(path: Path) -> None:
+    leftover = path.with_name(".releasekit-state.json.0123456789abcdef.tmp")
+    leftover.touch()
+
+    RunStore.create(path, a_run()).close()
+
+    assert not leftover.exists()

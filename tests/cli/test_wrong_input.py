@@ -229,3 +229,20 @@ def test_a_workspace_whose_name_is_no_text_is_no_crash(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
         assert "Traceback" not in done.stderr
         assert done.returncode == code, done.stderr
+
+
+def test_with_json_an_error_is_a_document_too(workspace: Workspace) -> None:
+    refused = workspace.releasekit("status", "--json")
+
+    assert refused.returncode == 1
+    document = json.loads(refused.stdout)
+    assert document["code"] == "RK-STATE-NOT-FOUND"
+    assert set(document) == {"error", "code", "hint"}
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_who_wants_no_colour_gets_none(workspace: Workspace, environ: dict[str, str]) -> None:
+    code = "import sys; sys.stderr.isatty = lambda: True; from releasekit.cli import main; sys.exit(main())"
+
+    assert "\x1b" in workspace.python("-c", code, "status", environ={"TERM": "xterm", "NO_COLOR": ""}).stderr
+    assert "\x1b" not in workspace.python("-c", code, "status", environ=environ).stderr

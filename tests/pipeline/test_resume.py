@@ -8,7 +8,7 @@ import stamina
 from tests.pipeline.doubles import A, B, MemoryIndex, make_package, statuses
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.pipeline import declare, is_finished, open_for_change, skip_complete
+from releasekit.pipeline import declare, open_for_change, skip_complete
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.outcome import StepError, TransientError
 from releasekit.pipeline.resume import open_run, plan_changes
@@ -170,7 +170,7 @@ def test_a_finished_run_of_the_same_plan_stays(begun: Path) -> None:
 
     with open_it(begun, plan()) as store:
         assert store.state.run_id == run_id
-        assert is_finished(store.state)
+        assert store.state.is_finished()
 
 
 def test_a_run_with_a_failed_package_is_not_finished(begun: Path) -> None:
@@ -196,6 +196,27 @@ def test_fresh_keeps_the_old_files_aside(begun: Path) -> None:
     assert state.read_bytes() == before
     assert (files / "core" / "core-1.0.tar.gz").read_text() == "built"
     assert not (begun.parent / DIST_DIRECTORY).exists()
+
+
+def test_fresh_leaves_the_old_run_in_its_place_when_no_new_one_can_begin(begun: Path) -> None:
+    before = begun.read_bytes()
+
+    with pytest.raises(StepError):
+        open_it(begun, plan(OTHER), MemoryIndex(StepError(E.INDEX_UNREADABLE, "it is gone")), fresh=True)
+
+    assert begun.read_bytes() == before
+
+
+def test_fresh_respects_the_lock_of_a_run_that_is_reached_by_a_link(begun: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / begun.name
+    link.symlink_to(begun)
+
+    with RunStore.open(begun), pytest.raises(ReleaseKitError) as caught:
+        open_it(link, plan(OTHER), fresh=True)
+
+    assert caught.value.code is E.STATE_LOCKED
+    assert link.is_symlink()
 
 
 def test_fresh_is_fine_where_there_is_nothing(path: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_refused_upload_that_the_index_has_all_the_same_is_no_failure(tmp_path
 
 @pytest.mark.usefixtures("at_once")
 def test_a_refused_upload_that_the_index_does_not_have_is_a_failure(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, {}, {SDIST: BUILT[SDIST]})
+    bench = Bench(tmp_path, {}, {})
     keep(bench.directory)
     bench.index.refuses = StepError(E.PUBLISH_FAILED, "it may not")
 
@@ -233,3 +233,31 @@ def test_a_refused_upload_is_a_conflict_when_the_index_has_other_content(tmp_pat
 
     with pytest.raises(ConflictError, match="0000"):
         bench.publish()
+
+
+@pytest.mark.parametrize(
+    "record", [{}, {SDIST: "0" * 64}, {"other-1.0.tar.gz": "0" * 64, "other-1.0-py3-none-any.whl": "0" * 64}]
+)
+def test_a_record_that_is_not_whole_is_neither_sent_nor_verified(tmp_path: Path, record: dict[str, str]) -> None:
+    """Nothing may count as published because nothing is missing."""
+    bench = Bench(tmp_path)
+    for step in (
+        bench.steps.publish(bench.package, record),
+        bench.steps.verify(bench.package, record, 0.05),
+    ):
+        with pytest.raises(StepError, match="not one sdist and at least one wheel") as caught:
+            asyncio.run(step)
+        assert caught.value.code is E.STATE_CORRUPTED
+    assert bench.index.asked == 0
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_upload_that_was_taken_in_part_says_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, {SDIST: BUILT[SDIST]})
+    keep(bench.directory)
+    bench.index.refuses = StepError(E.PUBLISH_FAILED, "no space")
+
+    with pytest.raises(StepError, match=f"took only {SDIST}: no space") as caught:
+        bench.publish()
+
+    assert caught.value.code is E.PUBLISH_PARTIAL

@@ -490,3 +490,17 @@ def test_many_failures_that_block_nobody_take_no_room() -> None:
     tracemalloc.stop()
     assert blocked == {"top": (names[0], names[-1])}
     assert most < 500 * len(names)  # bytes; a number with a bit for each of them has 2500
+
+
+def test_a_run_is_finished_when_nothing_failed_and_nothing_is_left() -> None:
+    state = RunState("abc")
+    assert state.is_finished()
+    state.init_package("a")
+    assert not state.is_finished()
+    state["a"].start_building()
+    state["a"].fail("no")
+    assert state.is_complete()
+    assert not state.is_finished()
+    state["a"].retry()
+    state["a"].skip("no")
+    assert state.is_finished()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from releasekit.cli import output
-from releasekit.pipeline import is_finished
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import STATE_FILENAME, RunState, no_run
 from releasekit.store import RunLock
@@ -44,7 +43,7 @@ def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
     try:
         files = _files_of_runs(workspace)
         path = workspace / STATE_FILENAME
-        if path in files and not force and not is_finished(RunState.load(path)):
+        if path in files and not force and not RunState.load(path).is_finished():
             raise click.UsageError(
                 f"the run in {workspace} is not finished: `releasekit publish` goes on with it, `--force` gives it up"
             )

@@ -147,7 +147,7 @@ def next_step(state: RunState, *, at_rest: bool) -> str:
         state: The run.
         at_rest: Whether it is known that no process is at work on it.
     """
-    if all(package.status in FINAL for package in state.packages.values()):
+    if state.is_finished():
         return "next: nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
     if conflicts := conflicts_of(state):
         names = in_one_line(", ".join(conflicts))
@@ -178,7 +178,7 @@ def result(state: RunState) -> dict[str, Any]:
         "run_id": state.run_id,
         "git_sha": state.git_sha,
         "index": state.index,
-        "finished": all(package.status in FINAL for package in packages),
+        "finished": state.is_finished(),
         "packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in packages},
         "blocked": state.blocked_packages(),
         "conflicts": conflicts_of(state),

@@ -17,7 +17,7 @@ import stamina
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
 from releasekit.errors import E
-from releasekit.pipeline import Request, is_finished, release
+from releasekit.pipeline import Request, release
 from releasekit.pipeline.outcome import NotShownError
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
 
@@ -116,7 +116,7 @@ def command(  # noqa: PLR0913  # one argument an option
 def exit_code(outcome: Outcome) -> int:
     """Tell a release's exit code, as the group's help lists them."""
     state, error = outcome.state, outcome.error
-    if is_finished(state) and not error:  # also if it was interrupted when nothing was left to do
+    if state.is_finished() and not error:  # also if it was interrupted when nothing was left to do
         return DONE
     if outcome.interrupted:
         return INTERRUPTED

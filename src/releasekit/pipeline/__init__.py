@@ -7,7 +7,7 @@ packages; `UvSteps` builds, publishes and verifies one package, against the `Ind
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import Orchestrator
 from releasekit.pipeline.release import Outcome, Request, release
-from releasekit.pipeline.resume import declare, is_finished, open_for_change, skip_complete
+from releasekit.pipeline.resume import declare, open_for_change, skip_complete
 
 __all__ = [
     "Orchestrator",
@@ -15,7 +15,6 @@ __all__ = [
     "Request",
     "choose_index",
     "declare",
-    "is_finished",
     "open_for_change",
     "release",
     "skip_complete",

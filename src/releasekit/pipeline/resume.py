@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.lifecycle import FINAL, PackageStatus
+from releasekit.lifecycle import PackageStatus
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.steps import ask
@@ -48,7 +48,7 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
     store = RunStore.open(path)
     try:
         other = store.state.git_sha != plan.git_sha or plan_changes(store.state, plan)
-        if not (other and is_finished(store.state)):
+        if not (other and store.state.is_finished()):
             return _resume(store, plan)
     except BaseException:
         store.close()
@@ -130,11 +130,6 @@ def plan_changes(old: RunState, new: RunState) -> list[str]:
         elif set(old[name].requires) != set(new[name].requires):
             changes.append(f"{name} requires {', '.join(new[name].requires) or 'nothing'} now")
     return changes
-
-
-def is_finished(state: RunState) -> bool:
-    """Tell whether a run has nothing left to do: everything is published or skipped."""
-    return all(package.status in FINAL for package in state.packages.values())
 
 
 def set_aside(path: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.lifecycle import IN_FLIGHT, TERMINAL, PackageStatus
+from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus
 from releasekit.persistence import atomic
 from releasekit.state import graph, snapshot, values
 from releasekit.state.errors import UnknownPackageError, another_commit
@@ -176,6 +176,10 @@ class RunState:
     def is_complete(self) -> bool:
         """Tell whether every package is published, skipped or failed."""
         return all(package.status in TERMINAL for package in self._packages.values())
+
+    def is_finished(self) -> bool:
+        """Tell whether nothing is left to do: every package is published or skipped."""
+        return all(package.status in FINAL for package in self._packages.values())
 
     def validate_sha(self, current_sha: str) -> None:
         """Check that this run belongs to a commit.
