@@ -6,7 +6,12 @@ where; a hint says what to do next.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Final
+
+_HINT: Final = re.compile(r"\s*hint:")
+_CAUSE: Final = re.compile(r"(?:cause|error|[\w.]*Error):", re.IGNORECASE)
 
 
 class E(StrEnum):
@@ -64,3 +69,14 @@ class ReleaseKitError(Exception):
     def __str__(self) -> str:
         hint = f"\n  hint: {self.hint}" if self.hint else ""
         return f"{self.code}: {self.message}{hint}"
+
+
+def headline(error: str) -> str:
+    """Say an error's text in one line: its code and the last cause of a tool's output, or all but the hint."""
+    first, *more = error.splitlines()
+    told = [line.strip() for line in more if line.strip() and not _HINT.match(line)]
+    causes = [line for line in told if _CAUSE.match(line)]
+    code = first.partition(": ")[0]
+    if told and code in set(E):
+        return f"{code}: {(causes or told)[-1]}"
+    return " ".join((first, *told))

@@ -46,7 +46,7 @@ def test_a_note_is_one_line_and_says_why() -> None:
     state = run(a="first\nsecond", b="x" * 500, c="", d="")
     blocked = state.blocked_packages()
 
-    assert note(state["a"], state, blocked) == "first …"
+    assert note(state["a"], state, blocked) == "first second"
     assert len(note(state["b"], state, blocked)) == output.NOTE_WIDTH + 2
     assert note(state["c"], state, blocked) == "blocked by a, b"
     state["c"].skip("not wanted")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import sys
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from releasekit.errors import E
+from releasekit.errors import E, headline
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.state import STATE_FILENAME, RunState, no_run
@@ -26,9 +25,6 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
-
-_HINT: Final = re.compile(r"\s*hint:")
-_CAUSE: Final = re.compile(r"(?:cause|error|[\w.]*Error):", re.IGNORECASE)
 
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 
@@ -84,7 +80,8 @@ def load_run(workspace: Path) -> RunState:
 def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
     """Say in one line why a package is where it is."""
     if package.error or package.reason:
-        return headline(package.error or package.reason)
+        line = headline(package.error or package.reason)
+        return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
     if package.name in blocked:
         return f"blocked by {', '.join(blocked[package.name])}"
     if package.status is PackageStatus.BUILDING and package.artifacts:
@@ -94,18 +91,6 @@ def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, .
         built = ["built"] if package.artifacts else []
         return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
     return ""
-
-
-def headline(error: str) -> str:
-    """Take the line of an error that tells the most: the last cause of a tool's output, or the only line."""
-    first, *more = error.splitlines()
-    told = [line.strip() for line in more if line.strip() and not _HINT.match(line)]
-    causes = [line for line in told if _CAUSE.match(line)]
-    code = first.partition(": ")[0]
-    line = first
-    if told:
-        line = f"{code}: {(causes or told)[-1]}" if code in set(E) else f"{first} …"
-    return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
 
 
 def print_run(state: RunState) -> None:

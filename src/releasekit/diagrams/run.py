@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from releasekit.diagrams import markup
 from releasekit.diagrams.render import draw
+from releasekit.errors import headline
 from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
 
@@ -118,7 +119,8 @@ def _details(package: Package) -> list[str]:
 
 
 def _note(package: Package) -> str:
-    return package.error or package.reason
+    told = package.error or package.reason
+    return headline(told) if told else ""
 
 
 def _node(package: Package) -> str:
