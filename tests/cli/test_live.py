@@ -86,7 +86,12 @@ def test_names_and_errors_are_text_whatever_they_look_like() -> None:
 
     _, first, second, *_ = drawn(state, 5)
 
-    assert first.split(maxsplit=4)[1:] == ["[red]a[/red]", "[/]", "failed", "[link=x]click[/link] [/nope]\\x9b31m and more"]
+    assert first.split(maxsplit=4)[1:] == [
+        "[red]a[/red]",
+        "[/]",
+        "failed",
+        "[link=x]click[/link] [/nope]\\x9b31m and more",
+    ]
     assert second.split()[1:] == ["b\\x1b[2J\\u202e", ":smile:", "pending"]
 
 
