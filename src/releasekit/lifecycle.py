@@ -1,7 +1,7 @@
 """The law: which statuses a package can have, which triggers move it, and nothing else.
 
-`TABLE` is the one source. The machine, the diagrams, the checks of what is read from disk, `set_status` and
-the tests are all made from it. This module does no I/O and is the only one that imports `transitions`.
+`TABLE` is the one source: the machine, the diagrams and `set_status` are made from it. This module does no I/O
+and is the only one that imports `transitions`.
 
 One machine serves every package: the packages are slotted models that are never registered with it, since a
 registered model costs kilobytes and registering is quadratic in time.

@@ -3,6 +3,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -184,3 +187,30 @@ def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_hang(tmp_path: Path) -
 
     with pytest.raises(StepError, match="not a regular file"):
         files(DirectoryIndex("./out", tmp_path, "me"))
+
+
+def test_uploads_that_begin_together_take_over_once(
+    index: DirectoryIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second look for leftovers would find what the first upload is writing."""
+    sources = [tmp_path / f"some_thing-1.{number}.tar.gz" for number in range(8)]
+    for source in sources:
+        source.touch()
+    flush, together, taken_over = atomic.flush_directory, threading.Barrier(len(sources)), []
+
+    def upload_with_the_others(source: Path) -> None:
+        together.wait()
+        index._upload([source])
+
+    def slow_flush(directory: Path) -> None:
+        if not list(directory.glob("*.gz")):
+            time.sleep(0.05)
+            taken_over.append(directory)
+        flush(directory)
+
+    monkeypatch.setattr(atomic, "flush_directory", slow_flush)
+    with ThreadPoolExecutor(len(sources)) as pool:
+        list(pool.map(upload_with_the_others, sources))
+
+    assert len(taken_over) == 1
+    assert set(digests(index.directory)) == {source.name for source in sources}

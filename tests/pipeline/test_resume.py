@@ -17,6 +17,7 @@ from releasekit.store import RunStore
 from releasekit.workspace import Package, Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 HEAD, OTHER = "1" * 40, "2" * 40
@@ -217,6 +218,24 @@ def test_fresh_respects_the_lock_of_a_run_that_is_reached_by_a_link(begun: Path,
 
     assert caught.value.code is E.STATE_LOCKED
     assert link.is_symlink()
+
+
+def test_a_run_that_another_process_began_meanwhile_is_not_put_aside(begun: Path) -> None:
+    with RunStore.open(begun) as store:
+        publish(store.state, "core", "top")
+
+    class Slow(MemoryIndex):
+        async def files(self, package: str, version: str) -> Mapping[str, str]:
+            """See `Index.files`: another process begins a run while we ask."""
+            if RunState.load(begun).is_finished():
+                plan(OTHER).save(begun)
+            return await super().files(package, version)
+
+    with pytest.raises(ReleaseKitError, match="another process began") as caught:
+        open_it(begun, plan(OTHER), Slow())
+
+    assert caught.value.code is E.STATE_EXISTS
+    assert RunState.load(begun).git_sha == OTHER
 
 
 def test_fresh_is_fine_where_there_is_nothing(path: Path) -> None:

@@ -127,7 +127,7 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted; the same command goes on")
         return INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # an OSError, but not one to complain of: nobody reads
         raise
     except OSError as error:
         _complain(f"{error}\n  hint: check the path, its permissions and the space on the disk")

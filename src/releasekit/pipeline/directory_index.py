@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E
@@ -35,6 +36,7 @@ class DirectoryIndex:
         self.directory = directory
         self._scratch = f".releasekit-{owner}-"
         self._used = False
+        self._taking_over = Lock()
 
     async def files(self, package: str, version: str) -> Mapping[str, str]:
         """See `Index.files`."""
@@ -46,7 +48,7 @@ class DirectoryIndex:
 
     def _files(self, package: str, version: str) -> Mapping[str, str]:
         try:
-            self._take_over()
+            self._take_over(make=False)
             found = [path for path in self.directory.iterdir() if belongs(path.name, package, version)]
             return {path.name: sha256(path) for path in sorted(found)}
         except FileNotFoundError:
@@ -54,20 +56,25 @@ class DirectoryIndex:
         except OSError as error:
             raise StepError(E.INDEX_UNREADABLE, f"the directory {self.directory} can't be read: {error}") from error
 
-    def _take_over(self) -> None:
-        """Finish what a killed process left: remove its temporary files, make the names durable that it gave."""
-        if self._used:
-            return
-        for leftover in self.directory.glob(f"{self._scratch}*.tmp"):
-            leftover.unlink(missing_ok=True)
-        atomic.flush_directory(self.directory)
-        self._used = True
+    def _take_over(self, *, make: bool) -> None:
+        """Finish what a killed process left: remove its temporary files, make the names durable that it gave.
+
+        Once, before the first file is written: later there are temporary files of ours at work, and a directory that
+        is gone may be a volume that was unmounted, in whose place none must be made.
+        """
+        with self._taking_over:
+            if self._used:
+                return
+            if make:
+                self.directory.mkdir(parents=True, exist_ok=True)
+            for leftover in self.directory.glob(f"{self._scratch}*.tmp"):
+                leftover.unlink(missing_ok=True)
+            atomic.flush_directory(self.directory)
+            self._used = True
 
     def _upload(self, paths: Sequence[Path]) -> None:
         try:
-            if not self._used:  # later it must be there: it may be a volume that was unmounted
-                self.directory.mkdir(parents=True, exist_ok=True)
-                self._take_over()
+            self._take_over(make=True)
             for path in paths:
                 target = self.directory / path.name
                 try:

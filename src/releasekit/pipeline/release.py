@@ -73,7 +73,8 @@ async def release(
         watching: Called with the orchestrator before it starts; its context lasts while it works.
 
     Raises:
-        ReleaseKitError: The release could not begin; nothing was built or sent.
+        ReleaseKitError: The release could not begin, and nothing was built or sent; or its end could not be written
+            (`E.STATE_NOT_DURABLE`).
     """
     workspace = load_workspace(request.workspace)
     path = workspace.root / STATE_FILENAME

@@ -40,21 +40,19 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
             `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
         StepError: The index could not be asked.
     """
-    if fresh or not path.exists():  # noqa: ASYNC240  # at once
-        await skip_complete(plan, index)  # first: if it fails, the old run is still in its place
-        if fresh:
-            set_aside(path)
-        return RunStore.create(path, plan)
-    store = RunStore.open(path)
-    try:
-        other = store.state.git_sha != plan.git_sha or plan_changes(store.state, plan)
-        if not (other and store.state.is_finished()):
-            return _resume(store, plan)
-    except BaseException:
+    if path.exists() and not fresh:  # noqa: ASYNC240  # at once
+        store = RunStore.open(path)
+        try:
+            other = store.state.git_sha != plan.git_sha or plan_changes(store.state, plan)
+            if not (other and store.state.is_finished()):
+                return _resume(store, plan)
+        except BaseException:
+            store.close()
+            raise
         store.close()
-        raise
-    store.close()
-    return await open_run(path, plan, index, fresh=True)
+    await skip_complete(plan, index)  # first: if it fails, the old run is still in its place
+    set_aside(path, unfinished=fresh)
+    return RunStore.create(path, plan)
 
 
 @contextlib.contextmanager
@@ -132,20 +130,25 @@ def plan_changes(old: RunState, new: RunState) -> list[str]:
     return changes
 
 
-def set_aside(path: Path) -> list[Path]:
+def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
     """Rename a run's files, so that a new run can begin and nothing is lost.
 
     Args:
         path: The state file; the directory of built files lies beside it.
+        unfinished: Whether a run may be put aside that is not finished, or can't even be read.
 
     Returns:
         The new names.
 
     Raises:
-        ReleaseKitError: The run is at work (`E.STATE_LOCKED`).
+        ReleaseKitError: The run is at work (`E.STATE_LOCKED`), or is not finished (`E.STATE_EXISTS`): another
+            process began it since we looked.
     """
     lock = RunLock.of(path)
     try:
+        if not unfinished and path.exists() and not RunState.load(path).is_finished():
+            message = f"another process began a run in {path} at this moment"
+            raise ReleaseKitError(E.STATE_EXISTS, message, "run the same command again: it goes on with that run")
         suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         files = (path, path.parent / DIST_DIRECTORY)
         return [old.rename(old.with_name(f"{old.name}.{suffix}")) for old in files if old.exists()]
