@@ -40,7 +40,8 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
             `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
         StepError: The index could not be asked.
     """
-    if path.exists() and not fresh:  # noqa: ASYNC240  # at once
+    there = path.exists()  # noqa: ASYNC240  # at once
+    if there and not fresh:
         store = RunStore.open(path)
         try:
             other = store.state.git_sha != plan.git_sha or plan_changes(store.state, plan)
@@ -51,7 +52,8 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
             raise
         store.close()
     await skip_complete(plan, index)  # first: if it fails, the old run is still in its place
-    set_aside(path, unfinished=fresh)
+    if there or fresh:
+        set_aside(path, unfinished=fresh)
     return RunStore.create(path, plan)
 
 
