@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from releasekit.cli import demo_workspace
+from releasekit.state.audience import Audience
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from releasekit.state import Transition
 
 KILL_AT = Path(__file__).parent / "faults" / "kill_at.py"
 INDEX = "local"
@@ -101,3 +104,10 @@ def dies(pid: int) -> bool:
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     return not is_alive(pid)
+
+
+def told(*listeners: Callable[[Transition], None]) -> Audience:
+    """Make an audience of listeners, for a package without a run."""
+    audience = Audience()
+    audience.listeners += listeners
+    return audience

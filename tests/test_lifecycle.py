@@ -10,6 +10,7 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support import told
 import transitions
 
 from releasekit.errors import E, ReleaseKitError
@@ -254,7 +255,7 @@ def test_fire_refuses_fields_that_the_trigger_does_not_carry(trigger: Trigger, c
 def test_fire_takes_the_trigger_by_its_value_too() -> None:
     package = PackageState("core")
     heard: list[Any] = []
-    package.join([heard.append])
+    package.join(told(heard.append))
     package.fire("start_building")  # type: ignore[arg-type]  # as it stands in a file
     assert package.status is PackageStatus.BUILDING
     assert heard[0].trigger is Trigger.START_BUILDING
@@ -387,7 +388,7 @@ def test_of_many_threads_that_fire_the_same_trigger_exactly_one_wins() -> None:
 def test_listeners_hear_every_trigger_of_every_thread_in_order() -> None:
     package = PackageState("core")
     heard: list[Any] = []
-    package.join([heard.append])
+    package.join(told(heard.append))
 
     def cycle() -> None:
         for _ in range(50):

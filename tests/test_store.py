@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit import store as store_module
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.persistence import atomic
 from releasekit.state import STATE_FILENAME, RunState
-from releasekit.store import LOCK_FILENAME, RunLock, RunStore, holder
+from releasekit.persistence.lock import LOCK_FILENAME, RunLock, holder
+from releasekit.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -632,8 +632,8 @@ def test_kill_9_loses_nothing_that_was_acknowledged(path: Path) -> None:
         assert len(store.state) >= acknowledged + 1
 
 
-def test_the_module_names_the_lock_file_as_documented() -> None:
-    assert store_module.LOCK_FILENAME == ".releasekit-state.lock"
+def test_the_lock_file_has_its_documented_name() -> None:
+    assert LOCK_FILENAME == ".releasekit-state.lock"
 
 
 def test_create_removes_what_a_killed_creation_left(path: Path) -> None:

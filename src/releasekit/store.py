@@ -1,89 +1,35 @@
-"""An open run: the lock, the state file and the `RunState`, kept together.
+"""An open run: the lock, the journal, the snapshot and the `RunState`, kept together.
 
 Whoever holds the lock is the only writer. Every trigger fired on the run's packages is recorded in memory at
-once and durable after the next `commit`. In this version a commit writes the snapshot; the append-only journal
-will take that place behind the same interface.
-
-A write that fails poisons the store: nothing is known of the disk any more, so nothing more is written, no
-fsync is tried again, and the next `open` reads what the disk has.
+once and durable in the journal after the next `commit`. The snapshot, which is for people and other tools,
+follows within a second, and never tells what the journal does not have.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import errno
 import os
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Self
-
-import msgspec
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Self
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.logging import get_logger
 from releasekit.persistence import atomic
-from releasekit.state import RunState
-from releasekit.state.package import LOCK
+from releasekit.persistence.group_commit import GroupCommit
+from releasekit.persistence.journal import open_regular
+from releasekit.persistence.lock import RunLock
+from releasekit.persistence.refresher import Refresher
+from releasekit.persistence.writer import Writer, not_durable
+from releasekit.state import RunState, files, records
+from releasekit.state.audience import LOCK
+from releasekit.state.snapshot import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from releasekit.state import Transition
-
-LOCK_FILENAME: Final = ".releasekit-state.lock"
-
-
-class RunLock:
-    """The operating system's lock on a run's directory, held until `release` or the process's death.
-
-    The lock file is never deleted and never broken by age: the kernel alone says whether it is held. What
-    stands in it is information for people.
-
-    Args:
-        directory: Where the state file is.
-
-    Raises:
-        ReleaseKitError: Another process holds it (`E.STATE_LOCKED`), with who it is.
-        OSError: There is no such directory, the lock file can't be made, or the file system knows no locks.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        if not directory.is_dir():  # the lock would make it, and leave it there
-            raise FileNotFoundError(errno.ENOENT, "there is no such directory to keep a run in", str(directory))
-        self.path = directory / LOCK_FILENAME
-        # A soft lock would outlive its process; thread_local would let another thread hold it a second time.
-        self._lock = FileLock(self.path, timeout=0, thread_local=False, fallback_to_soft=False)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise ReleaseKitError(
-                E.STATE_LOCKED,
-                f"another releasekit is at work in {directory}: {holder(self.path)}",
-                "wait until it ends, or stop it; `releasekit status` shows how far it is",
-            ) from None
-        text = msgspec.json.encode({"pid": os.getpid(), "host": os.uname().nodename})
-        with contextlib.suppress(OSError):  # information only: a full disk must not stop a reader of the lock
-            self.path.write_bytes(text + b"\n")
-
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Take the lock of the run in a state file: one lock a file, whatever link or directory it is reached by."""
-        return cls(Path(os.path.realpath(path)).parent)
-
-    def release(self) -> None:
-        """Give the lock back."""
-        self._lock.release()
-
-
-def holder(path: Path) -> str:
-    """Say who holds a lock file, as far as it tells."""
-    try:
-        known = msgspec.json.decode(path.read_bytes(), type=dict[str, int | str])
-        return f"process {known['pid']} on {known['host']}"
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, KeyError):
-        return "it does not say which process it is"
+    from releasekit.state import PackageState, Transition
 
 
 class RunStore:
@@ -94,61 +40,67 @@ class RunStore:
         path: Its state file.
     """
 
-    def __init__(self, path: Path, state: RunState, lock: RunLock) -> None:
+    def __init__(self, path: Path, state: RunState, lock: RunLock, writer: Writer) -> None:
         self.path = path
         self.state = state
         self._lock = lock
-        self._flushing = Lock()
-        self._fired = 0
-        self._durable = -1  # of what `_changes` counts; nothing, not even that there is a run
-        self._failure: BaseException | None = None
+        self._writer = writer
+        self._shared = GroupCommit(writer.try_flush)
+        self._refresher = Refresher(self._refresh)
+        self._refreshed = -1  # the number of the last record that the snapshot has; not known yet
+        self._closing = Lock()
         self._closed = False
-        state.listen(self._record)
+        state.record(self)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], state: RunState) -> Self:
-        """Begin a run: take the lock and write its state file, which must not exist.
+        """Begin a run: take the lock and write its files, which must not exist.
 
         Args:
             path: The state file to be.
             state: The run, with every package declared.
 
         Raises:
-            ReleaseKitError: The file exists (`E.STATE_EXISTS`), another process holds the lock
-                (`E.STATE_LOCKED`), or the file can't be written (`E.STATE_NOT_DURABLE`).
+            ReleaseKitError: A file exists (`E.STATE_EXISTS`), another process holds the lock
+                (`E.STATE_LOCKED`), or the journal can't be written (`E.STATE_NOT_DURABLE`).
         """
         path = Path(os.path.realpath(path))  # one lock a file, whatever link or directory it is reached by
         with _locked(path) as lock:
-            if os.path.lexists(path):
+            if files.there_is_a_run(path):
                 hint = "open it to go on with that run, or move it aside"
                 raise ReleaseKitError(E.STATE_EXISTS, f"there is already a run in {path}", hint)
-            atomic.remove_leftovers(path)
-            store = cls(path, state, lock)
-            store.commit()
+            with LOCK:  # nothing may happen to it before somebody takes note of that
+                store = cls(path, state, lock, _begin_journal(path, state))
+            store._refresh()
         return store
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, git_sha: str | None = None) -> Self:
-        """Go on with a run: take the lock and read its state file.
+        """Go on with a run: take the lock, read what the disk has, and cut a torn write off.
+
+        A run that has no journal, such as one of another tool, gets one.
 
         Args:
             path: The state file.
             git_sha: The commit that it must belong to; None accepts any.
 
         Raises:
-            OSError: The file could not be read.
+            OSError: The run could not be read.
             ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`), belongs to another commit
-                (`E.STATE_SHA_MISMATCH`), or another process holds the lock (`E.STATE_LOCKED`).
+                (`E.STATE_SHA_MISMATCH`), another process holds the lock (`E.STATE_LOCKED`), or the disk refuses
+                (`E.STATE_NOT_DURABLE`).
         """
         path = Path(os.path.realpath(path))  # one lock a file, whatever link or directory it is reached by
         with _locked(path) as lock:
-            state = RunState.load(path)
-            if git_sha is not None:
-                state.validate_sha(git_sha)
+            journal = files.journal_path(path)
+            if os.path.lexists(journal):
+                state, writer = _open_journal(journal, path, git_sha)
+            else:
+                state = _checked(RunState.load(path), git_sha)
+                writer = _begin_journal(path, state)
             atomic.remove_leftovers(path)
-            store = cls(path, state, lock)
-            store._durable = store._changes()
-        return store
+            atomic.remove_leftovers(journal)
+            return cls(path, state, lock, writer)
 
     def commit(self) -> None:
         """Return when every trigger fired and every package declared so far is durable.
@@ -157,31 +109,47 @@ class RunStore:
             ReleaseKitError: The disk refused (`E.STATE_NOT_DURABLE`), now or earlier, or the store is closed
                 (`E.STATE_CLOSED`).
         """
-        wanted = self._changes()
-        with self._flushing:
-            if self._closed:
-                raise ReleaseKitError(E.STATE_CLOSED, f"the run in {self.path} is closed", "open it again")
-            self._flush(wanted)
+        self.state.check()
+        self._writer.flush()
 
     async def acommit(self) -> None:
         """Do what `commit` does without blocking the event loop; concurrent callers share one flush."""
-        await asyncio.to_thread(self.commit)
+        self.state.check()
+        writer = self._writer
+        writer.check_open()
+        wanted = writer.recorded
+        if writer.durable < wanted:
+            await self._shared.next_flush()
+        if writer.durable < wanted:
+            writer.flush()  # which says why it could not
 
     def close(self) -> None:
-        """Commit what is not yet durable and give the lock back. Closing twice does nothing.
+        """Commit what is not yet durable, write the snapshot and give the lock back. Closing twice does nothing.
 
         Raises:
             ReleaseKitError: The last commit failed (`E.STATE_NOT_DURABLE`); the lock is given back.
         """
-        with self._flushing:  # or another thread's commit could write after the lock is given back
+        with self._closing:
             if self._closed:
                 return
+            self._closed = True
             try:
-                if not self._failure:
-                    self._flush(self._changes())
+                self._refresher.close()
+                self._refresh()
             finally:
-                self._closed = True
-                self._lock.release()
+                try:
+                    self._writer.close()
+                finally:
+                    self._shared.close()
+                    self._lock.release()
+
+    def declared(self, package: PackageState) -> None:
+        """Record a package that joined the run; called by the run."""
+        self._record(records.declaration(package))
+
+    def moved(self, package: PackageState, moved: Transition) -> None:
+        """Record a trigger; called by the run."""
+        self._record(records.transition(package, moved))
 
     def __enter__(self) -> Self:
         return self
@@ -191,35 +159,87 @@ class RunStore:
     ) -> None:
         self.close()
 
-    def _record(self, _transition: Transition) -> None:
-        self._fired += 1
+    def _record(self, payload: bytes) -> None:
+        if not self._closed:
+            self._writer.record(payload)
+            self._refresher.changed()
 
-    def _changes(self) -> int:
-        """Count what there is to make durable: triggers fired and packages declared. It never shrinks."""
-        with LOCK:
-            return self._fired + len(self.state)
-
-    def _flush(self, wanted: int) -> None:
-        if self._failure:
-            raise self._not_durable(self._failure) from self._failure
-        if self._durable >= wanted:
-            return
-        changes = self._changes()
+    def _refresh(self) -> None:
+        """Write the snapshot, if there is anything new in it. The run goes on without: the journal is the truth."""
         try:
-            self.state.save(self.path)
-        except BaseException as error:  # an interrupt too leaves it unknown what the disk has
-            self._failure = error
-            if isinstance(error, Exception):
-                raise self._not_durable(error) from error
-            raise
-        self._durable = changes
+            with LOCK:
+                self.state.check()
+                recorded = self._writer.recorded
+                encode = self.state.frozen(recorded)
+            if recorded != self._refreshed and self._writer.try_flush():  # it must not tell what the journal has not
+                atomic.replace(self.path, encode())
+                self._refreshed = recorded
+        except (OSError, ReleaseKitError) as error:
+            get_logger(__name__).warning("releasekit.snapshot_failed", file=str(self.path), error=str(error))
 
-    def _not_durable(self, error: BaseException) -> ReleaseKitError:
-        return ReleaseKitError(
-            E.STATE_NOT_DURABLE,
-            f"the run could not be written to {self.path}: {error}",
-            "mend the disk (space? permissions?) and run the same command again: it goes on from what was written",
-        )
+
+def _begin_journal(path: Path, state: RunState) -> Writer:
+    """Write a new journal beside a state file; both may have leftovers of a killed beginning."""
+    journal = files.journal_path(path)
+    for file in (path, journal):
+        atomic.remove_leftovers(file)
+    try:
+        data, position = state.begin_journal()
+        atomic.replace(journal, data)
+        fd = open_regular(journal, os.O_RDWR)
+    except (OSError, ValueError) as error:
+        raise not_durable(journal, error) from error
+    return Writer(journal, fd, position)
+
+
+def _open_journal(journal: Path, path: Path, git_sha: str | None) -> tuple[RunState, Writer]:
+    try:
+        fd = open_regular(journal, os.O_RDWR)
+    except OSError as error:
+        raise unreadable(journal, error) from error
+    try:
+        _settle(fd, journal)
+        try:
+            replayed = files.replay(fd, journal, path)
+        except OSError as error:
+            raise unreadable(journal, error) from error
+        state = _checked(RunState.of(replayed.run), git_sha)
+        if replayed.tail:
+            files.warn_of(replayed, journal)
+            _cut(fd, replayed.position.end, journal)
+        return state, Writer(journal, fd, replayed.position)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _settle(fd: int, journal: Path) -> None:
+    """Have the disk and the kernel agree on a journal before it is read.
+
+    A writer that was killed may have left lines that only the kernel has; and where a flush failed, the kernel may
+    show lines that the disk never got.
+    """
+    try:
+        atomic.flush_data(fd)
+        atomic.flush_directory(journal.parent)
+    except OSError as error:
+        raise not_durable(journal, error) from error
+    if hasattr(os, "posix_fadvise"):  # pragma: no branch  # not on macOS
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _cut(fd: int, end: int, journal: Path) -> None:
+    try:
+        os.ftruncate(fd, end)
+        atomic.flush(fd)
+    except OSError as error:
+        raise not_durable(journal, error) from error
+
+
+def _checked(state: RunState, git_sha: str | None) -> RunState:
+    if git_sha is not None:
+        state.validate_sha(git_sha)
+    return state
 
 
 @contextlib.contextmanager

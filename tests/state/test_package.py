@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from tests.support import told
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
@@ -164,7 +165,7 @@ def test_a_copy_is_equal_and_moves_by_itself(clone: Any) -> None:  # noqa: ANN40
 def test_a_listener_is_told_after_the_package_has_moved() -> None:
     package = PackageState(**FULL)
     heard: list[tuple[Any, ...]] = []
-    package.join([lambda moved: heard.append((*moved, package.status, package.error))])
+    package.join(told(lambda moved: heard.append((*moved, package.status, package.error))))
     package.retry()
     assert heard == [("core", Trigger.RETRY, "failed", "pending", {}, "pending", "")]
 

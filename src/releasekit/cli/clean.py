@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from releasekit.cli import output
+from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
-from releasekit.state import STATE_FILENAME, RunState, no_run
-from releasekit.store import RunLock
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
 
 
 @click.command("clean")
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     """Remove the files of a finished run.
 
-    That is the state file, the built files, and whatever --fresh kept aside. The lock file stays:
+    That is the state file, the journal, the built files, and whatever --fresh kept aside. The lock file stays:
     deleting it would let two processes in. What was published is not touched.
     """
     if not workspace.is_dir():
@@ -43,7 +40,7 @@ def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
     try:
         files = _files_of_runs(workspace)
         path = workspace / STATE_FILENAME
-        if path in files and not force and not RunState.load(path).is_finished():
+        if there_is_a_run(path) and not force and not RunState.load(path).is_finished():
             raise click.UsageError(
                 f"the run in {workspace} is not finished: `releasekit publish` goes on with it, `--force` gives it up"
             )
@@ -58,4 +55,5 @@ def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
 
 
 def _files_of_runs(workspace: Path) -> list[Path]:
-    return [path for name in (STATE_FILENAME, DIST_DIRECTORY) for path in sorted(workspace.glob(f"{name}*"))]
+    names = (STATE_FILENAME, journal_path(Path(STATE_FILENAME)).name, DIST_DIRECTORY)
+    return [path for name in names for path in sorted(workspace.glob(f"{name}*"))]

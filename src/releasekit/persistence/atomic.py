@@ -95,6 +95,15 @@ def write_all(fd: int, data: bytes, write: Callable[[int, memoryview], int] = os
         rest = rest[written:]
 
 
+def write_all_at(fd: int, data: bytes, offset: int) -> None:
+    """Write all at a place, in bytes from the beginning: see `write_all`."""
+
+    def write(fd: int, rest: memoryview) -> int:
+        return os.pwrite(fd, rest, offset + len(data) - len(rest))
+
+    write_all(fd, data, write)
+
+
 def flush(fd: int) -> None:
     """Return when the device has what was written to an open file or directory.
 
@@ -106,6 +115,14 @@ def flush(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     else:
         os.fsync(fd)
+
+
+def flush_data(fd: int) -> None:
+    """Do what `flush` does, but for what reading the data back does not need, such as the time of the change."""
+    if sys.platform == "darwin":  # pragma: no cover  # it has no fdatasync
+        flush(fd)
+    else:
+        os.fdatasync(fd)
 
 
 def flush_directory(directory: Path) -> None:

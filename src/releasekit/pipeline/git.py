@@ -33,17 +33,22 @@ def head(directory: Path) -> Head:
     return Head(sha, int(time))
 
 
-def refuse_tracked(path: Path) -> None:
-    """Refuse a state file that git tracks: a commit could then mark packages as published.
+def refuse_tracked(*paths: Path) -> None:
+    """Refuse files of a run that git tracks: a commit could then mark packages as published.
+
+    Args:
+        paths: The files, all in one directory.
 
     Raises:
         ReleaseKitError: It is tracked (`E.STATE_TRACKED`).
     """
-    if _git(path.parent, "ls-files", "--", path.name):
+    directory = paths[0].parent
+    if tracked := _git(directory, "ls-files", "--", *(path.name for path in paths)).split():
+        names = " ".join(tracked)
         raise ReleaseKitError(
             E.STATE_TRACKED,
-            f"{path} is tracked by git, so a commit could mark packages as published",
-            f"run `git rm --cached {path.name}` and add `.releasekit-*` to .gitignore",
+            f"{names} in {directory} is tracked by git, so a commit could mark packages as published",
+            f"run `git rm --cached {names}` and add `.releasekit-*` to .gitignore",
         )
 
 

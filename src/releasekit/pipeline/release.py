@@ -15,7 +15,7 @@ from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import Orchestrator
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.steps import VERIFY_TIMEOUT, UvSteps
-from releasekit.state import STATE_FILENAME
+from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def release(
     workspace = load_workspace(request.workspace)
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)
-    git.refuse_tracked(path)
+    git.refuse_tracked(path, journal_path(path))
     index = choose_index(request.index, workspace)
     process.find_uv()  # now, rather than in the middle
     plan = declare(workspace, head.sha, index.name)

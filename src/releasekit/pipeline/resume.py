@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
+from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.steps import ask
-from releasekit.state import STATE_FILENAME, RunState, no_run
-from releasekit.store import RunLock, RunStore
+from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
+from releasekit.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
             `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
         StepError: The index could not be asked.
     """
-    there = path.exists()  # noqa: ASYNC240  # at once
+    there = there_is_a_run(path)
     if there and not fresh:
         store = RunStore.open(path)
         try:
@@ -65,7 +66,7 @@ def open_for_change(directory: Path) -> Iterator[RunStore]:
         ReleaseKitError: There is none (`E.STATE_NOT_FOUND`), it can't be trusted, or it is at work.
     """
     path = directory / STATE_FILENAME
-    if not path.exists():
+    if not there_is_a_run(path):
         raise no_run(directory)
     with RunStore.open(path) as store:
         store.state.recover()
@@ -136,7 +137,7 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
     """Rename a run's files, so that a new run can begin and nothing is lost.
 
     Args:
-        path: The state file; the directory of built files lies beside it.
+        path: The state file; the journal and the directory of built files lie beside it.
         unfinished: Whether a run may be put aside that is not finished, or can't even be read.
 
     Returns:
@@ -148,11 +149,14 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
     """
     lock = RunLock.of(path)
     try:
-        if not unfinished and path.exists() and not RunState.load(path).is_finished():
+        if not unfinished and there_is_a_run(path) and not RunState.load(path).is_finished():
             message = f"another process began a run in {path} at this moment"
             raise ReleaseKitError(E.STATE_EXISTS, message, "run the same command again: it goes on with that run")
         suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        files = (path, path.parent / DIST_DIRECTORY)
-        return [old.rename(old.with_name(f"{old.name}.{suffix}")) for old in files if old.exists()]
+        aside = path.with_name(f"{path.name}.{suffix}")
+        dist = path.parent / DIST_DIRECTORY
+        # The journal last: until then a crash leaves the run in its place.
+        names = {path: aside, dist: dist.with_name(f"{dist.name}.{suffix}"), journal_path(path): journal_path(aside)}
+        return [old.rename(new) for old, new in names.items() if old.exists()]
     finally:
         lock.release()

@@ -4,8 +4,19 @@
 """
 
 from releasekit.lifecycle import PackageStatus
+from releasekit.state.audience import Transition
 from releasekit.state.errors import no_run
-from releasekit.state.package import PackageState, Transition
+from releasekit.state.files import journal_path, there_is_a_run
+from releasekit.state.package import PackageState
 from releasekit.state.run import STATE_FILENAME, RunState
 
-__all__ = ["STATE_FILENAME", "PackageState", "PackageStatus", "RunState", "Transition", "no_run"]
+__all__ = [
+    "STATE_FILENAME",
+    "PackageState",
+    "PackageStatus",
+    "RunState",
+    "Transition",
+    "journal_path",
+    "no_run",
+    "there_is_a_run",
+]

@@ -7,33 +7,24 @@ lock, and tells the run's listeners; which field that is, the lifecycle table sa
 from __future__ import annotations
 
 from functools import partial
-from threading import RLock
+from operator import attrgetter
+from sys import intern
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Protocol, TypeVar
 
-from releasekit.lifecycle import ALLOWED, PackageStatus, Trigger, move, rule_for, trigger_towards
+from releasekit.lifecycle import ALLOWED, RULES, PackageStatus, Trigger, move, rule_for, trigger_towards
 from releasekit.state import values
+from releasekit.state.audience import LOCK, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from releasekit.lifecycle import Rule
+    from releasekit.state.audience import Audience
+
 T_co = TypeVar("T_co", covariant=True)
 
-_NO_RUN: Final = ()
-
-LOCK: Final = RLock()
-"""Held while a package moves and while a run is copied out. Re-entrant, so that a signal handler or a
-listener that looks at the run does not lock itself out."""
-
-
-class Transition(NamedTuple):
-    """A trigger that was fired: what a listener is told, after the package has moved."""
-
-    package: str
-    trigger: Trigger
-    source: PackageStatus
-    target: PackageStatus
-    carried: Mapping[str, Any]
+_set: Final = object.__setattr__  # a package refuses plain assignment
 
 
 class _ReadOnly(Protocol[T_co]):
@@ -44,6 +35,16 @@ class _ReadOnly(Protocol[T_co]):
 
     def __set__(self, package: PackageState, value: Never) -> None:
         """Take no value."""
+
+
+class Recorded(Protocol):
+    """What the journal has of a trigger."""
+
+    source: PackageStatus | None
+    target: PackageStatus | None
+    artifacts: dict[str, str] | None
+    error: str | None
+    reason: str | None
 
 
 class PackageState:
@@ -68,7 +69,7 @@ class PackageState:
 
     __slots__ = (
         "_artifacts",
-        "_listeners",
+        "_audience",
         "attempts",
         "error",
         "level",
@@ -88,7 +89,7 @@ class PackageState:
     attempts: _ReadOnly[int]
     reason: _ReadOnly[str]
     _artifacts: bytes
-    _listeners: Iterable[Callable[[Transition], None]]
+    _audience: Audience | None
 
     def __init__(  # noqa: PLR0913  # one argument a field
         self,
@@ -103,16 +104,47 @@ class PackageState:
         attempts: int = 0,
         reason: str = "",
     ) -> None:
-        self._store("name", values.name(name))
-        self._store("status", values.status(status))
-        self._store("version", values.shared("version", version))
-        self._store("error", values.text("error", error))
-        self._store("level", values.count("level", level))
-        self._store("requires", values.names(requires))
-        self._store("_artifacts", values.pack(artifacts))
-        self._store("attempts", values.count("attempts", attempts))
-        self._store("reason", values.text("reason", reason))
-        self._store("_listeners", _NO_RUN)
+        _set(self, "name", values.name(name))
+        _set(self, "status", values.status(status))
+        _set(self, "version", values.shared("version", version))
+        _set(self, "error", values.text("error", error))
+        _set(self, "level", values.count("level", level))
+        _set(self, "requires", values.names(requires))
+        _set(self, "_artifacts", values.pack(artifacts))
+        _set(self, "attempts", values.count("attempts", attempts))
+        _set(self, "reason", values.text("reason", reason))
+        _set(self, "_audience", None)
+
+    @classmethod
+    def restored(  # noqa: PLR0913  # one argument a field
+        cls,
+        name: str,
+        version: str,
+        level: int,
+        requires: tuple[str, ...],
+        status: PackageStatus,
+        error: str,
+        artifacts: Mapping[str, str],
+        attempts: int,
+        reason: str,
+    ) -> PackageState:
+        """Make a package of values that were checked already, but for the artifacts: see `values.Text` and its like.
+
+        Raises:
+            ReleaseKitError: Artifacts that no package could have (`E.STATE_INVALID_VALUE`).
+        """
+        package = cls.__new__(cls)
+        _set(package, "name", intern(name))
+        _set(package, "status", status)
+        _set(package, "version", intern(version))
+        _set(package, "error", error)
+        _set(package, "level", level)
+        _set(package, "requires", tuple(map(intern, requires)))
+        _set(package, "_artifacts", values.pack(artifacts) if artifacts else b"")
+        _set(package, "attempts", attempts)
+        _set(package, "reason", reason)
+        _set(package, "_audience", None)
+        return package
 
     def start_building(self) -> None:
         """Begin the release: `pending` → `building`, one more attempt."""
@@ -176,35 +208,63 @@ class PackageState:
             TypeError: A field that this trigger does not carry, or not the one it does.
         """
         with LOCK:
+            audience = self._audience
+            if audience and audience.moving:
+                audience.check()
             source = self.status
             rule = rule_for(self, trigger)
-            if tuple(carried) != ((rule.carries,) if rule.carries else ()):
-                msg = f"{rule.trigger} carries {rule.carries or 'nothing'}, not {', '.join(carried) or 'nothing'}"
-                raise TypeError(msg)
-            stored = [(_CARRIED[field][0], _CARRIED[field][1](value)) for field, value in carried.items()]
+            slot, value = _checked(rule, carried) if rule.carries or carried else ("", None)
+            if audience:
+                audience.moving = True
             move(self, rule.trigger)
-            for slot, value in stored:
-                self._store(slot, value)
+            if slot:
+                _set(self, slot, value)
             if rule.clears:
-                self._store(rule.clears, "")
+                _set(self, rule.clears, "")
             if rule.counts:
-                self._store(rule.counts, getattr(self, rule.counts) + 1)
-            moved = Transition(self.name, rule.trigger, source, self.status, carried)
-            for listener in self._listeners:
-                listener(moved)
+                _set(self, rule.counts, getattr(self, rule.counts) + 1)
+            if audience:
+                audience.tell(self, Transition(self.name, rule.trigger, source, self.status, carried))
 
-    def join(self, listeners: list[Callable[[Transition], None]]) -> None:
-        """Tell a run's listeners of every trigger from now on; all its packages share the one list.
+    def replay(self, trigger: Trigger, recorded: Recorded) -> None:
+        """Do what a trigger did that the journal has, if the table allows that now, and tell nobody.
+
+        This is most of what loading a large run takes, so it asks little of others.
+
+        Args:
+            trigger: What happened.
+            recorded: What the journal says of it besides.
+
+        Raises:
+            ReleaseKitError: It can't have happened here (`E.STATE_INVALID_VALUE`); nothing was changed.
+        """
+        status = self.status
+        rule = RULES.get((status, trigger))
+        if rule is None:
+            raise values.invalid(self.name, f"is {status}, which does not allow {trigger}")
+        _, _, target, carries, clears, counts = rule
+        if recorded.source is not status or recorded.target is not (target or status):
+            raise values.invalid(self.name, f"is {status}, which no {trigger} moves to {recorded.target}")
+        if carries:
+            _replay_value(self, recorded, carries)
+        elif recorded.artifacts is not None or recorded.error is not None or recorded.reason is not None:
+            raise values.invalid(self.name, f"has something that {trigger} does not carry")
+        if target:
+            _set(self, "status", target)
+        if clears:
+            _set(self, clears, "")
+        if counts:
+            _set(self, counts, getattr(self, counts) + 1)
+
+    def join(self, audience: Audience) -> None:
+        """Tell a run's audience of every trigger from now on.
 
         Raises:
             ReleaseKitError: The package is in a run already (`E.STATE_INVALID_VALUE`), which would hear no more.
         """
-        if self._listeners is not _NO_RUN:
+        if self._audience:
             raise values.invalid("packages", f"has {self.name!r} of another run: copy it")
-        self._store("_listeners", listeners)
-
-    def _store(self, slot: str, value: object) -> None:
-        object.__setattr__(self, slot, value)
+        _set(self, "_audience", audience)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         msg = f"{name!r} of package {self.name!r} can't be assigned: only its trigger methods change it"
@@ -228,6 +288,10 @@ class PackageState:
         """Name and value of every field, in the order of the state file."""
         return {field: getattr(self, field) for field in FIELDS}
 
+    def row(self) -> tuple[Any, ...]:
+        """The values of every field, in the order of `FIELDS`, the artifacts packed: a copy that is made at once."""
+        return _ROW(self)
+
 
 def fire_towards(package: PackageState, status: PackageStatus, text: str = "") -> None:
     """Fire the one trigger that leads a package to a status.
@@ -246,8 +310,25 @@ def fire_towards(package: PackageState, status: PackageStatus, text: str = "") -
     package.fire(trigger, **({carries: text} if carries else {}))
 
 
-FIELDS: Final = ("name", "status", "version", "error", "level", "requires", "artifacts", "attempts", "reason")
+def _replay_value(package: PackageState, recorded: Recorded, carries: str) -> None:
+    carried = {name: value for name in _CARRIED if (value := getattr(recorded, name)) is not None}
+    if tuple(carried) != (carries,):
+        raise values.invalid(package.name, f"has something else than {carries}")
+    slot, check = _CARRIED[carries]
+    _set(package, slot, check(carried[carries]))
 
+
+def _checked(rule: Rule, carried: Mapping[str, Any]) -> tuple[str, object]:
+    """Check what a trigger carries; give the slot that stores it, and what is to be stored."""
+    if tuple(carried) != ((rule.carries,) if rule.carries else ()):
+        msg = f"{rule.trigger} carries {rule.carries or 'nothing'}, not {', '.join(carried) or 'nothing'}"
+        raise TypeError(msg)
+    slot, check = _CARRIED[rule.carries]
+    return slot, check(carried[rule.carries])
+
+
+FIELDS: Final = ("name", "status", "version", "error", "level", "requires", "artifacts", "attempts", "reason")
+_ROW: Final = attrgetter(*("_artifacts" if field == "artifacts" else field for field in FIELDS))
 
 _CARRIED: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
     "artifacts": ("_artifacts", values.pack),

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from copy import copy
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus
 from releasekit.persistence import atomic
-from releasekit.state import graph, snapshot, values
+from releasekit.state import files, graph, records, snapshot, values
+from releasekit.state.audience import LOCK, Audience
 from releasekit.state.errors import UnknownPackageError, another_commit
-from releasekit.state.package import LOCK, PackageState, fire_towards
+from releasekit.state.package import PackageState, fire_towards
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from releasekit.state.package import Transition
+    from releasekit.persistence.journal import Position
+    from releasekit.state.audience import Recorder, Transition
 
 STATE_FILENAME: Final = ".releasekit-state.json"
 
@@ -58,14 +61,15 @@ class RunState:
         self.run_id: Final = values.text("run_id", run_id) or uuid4().hex
         self.index: Final = values.text("index", index)
         self._packages: dict[str, PackageState] = {}
-        self._listeners: list[Callable[[Transition], None]] = []
+        self._audience = Audience()
         for name, package in values.mapping("packages", packages).items():
             if not isinstance(package, PackageState):
                 raise values.invalid("packages", f"has {package!r:.40} under the key {name!r}, which is no package")
             if name != package.name:
                 message = f"the package {package.name!r} stands under the key {name!r}"
                 raise ReleaseKitError(E.STATE_INVALID_VALUE, message)
-            self._adopt(package)
+            package.join(self._audience)
+            self._packages[name] = package
 
     @property
     def packages(self) -> Mapping[str, PackageState]:
@@ -200,13 +204,43 @@ class RunState:
 
     def listen(self, listener: Callable[[Transition], None]) -> None:
         """Have a function called after every trigger, in order, under the run's lock: be quick, don't commit."""
-        self._listeners.append(listener)
+        self._audience.listeners.append(listener)
+
+    def record(self, recorder: Recorder) -> None:
+        """Have someone write down every trigger and every package that joins, before any listener is told."""
+        self._audience.recorders.append(recorder)
+
+    def check(self) -> None:
+        """Return if the run is what was recorded of it.
+
+        Raises:
+            ReleaseKitError: An interrupt hit while a package was being moved (`E.STATE_NOT_DURABLE`).
+        """
+        if self._audience.moving:
+            with LOCK:  # another thread may be at it
+                self._audience.check()
 
     def to_bytes(self) -> bytes:
-        """Encode the run as the content of its state file."""
+        """Encode the run as the content of its state file.
+
+        Raises:
+            ReleaseKitError: It would be larger than what `load` reads (`E.STATE_INVALID_VALUE`).
+        """
+        return self.frozen()()
+
+    def frozen(self, records: int = 0) -> Callable[[], bytes]:
+        """Copy the run as it is now, quickly, for encoding it as the content of its state file later.
+
+        Args:
+            records: How many records of a journal are in it.
+
+        Returns:
+            What does as `to_bytes` does.
+        """
+        top = self._top() | ({"records": records} if records else {})
         with LOCK:
-            packages = list(self._packages.values())
-            return snapshot.encode(snapshot.Snapshot(self.git_sha, self.created_at, self.run_id, self.index, packages))
+            rows = [package.row() for package in self._packages.values()]
+        return partial(snapshot.encode, top, rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state file, durably and atomically.
@@ -214,21 +248,41 @@ class RunState:
         Raises:
             OSError: It could not be written; the old file is untouched, unless it is an
                 `atomic.UnknownOutcomeError`.
-            ReleaseKitError: It would be larger than what `load` reads (`E.STATE_INVALID_VALUE`).
+            ReleaseKitError: It would be larger than what `load` reads (`E.STATE_INVALID_VALUE`), or there is a
+                journal, which `load` would read instead (`E.STATE_EXISTS`).
         """
-        atomic.replace(Path(path), self.to_bytes())
+        path = Path(path)
+        if (journal := files.journal_path(path)).exists():
+            message = f"{journal} has the truth about the run in {path}, and would be read instead of what is saved"
+            raise ReleaseKitError(E.STATE_EXISTS, message, "open that run with `RunStore.open` to change it")
+        atomic.replace(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RunState:
-        """Read a state file.
+        """Read a run: its journal, or its state file where it has none. Nothing is locked or changed.
 
         Raises:
             OSError: It could not be read, ``Failed to read …``; its `errno` says why.
             ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
         """
-        read = snapshot.read(Path(path))
-        packages = {package.name: package for package in read.packages}
-        return cls(read.git_sha, packages, read.created_at, run_id=read.run_id, index=read.index)
+        return cls.of(files.read(Path(path)))
+
+    @classmethod
+    def of(cls, read: snapshot.Snapshot) -> Self:
+        """Make a run of what a file holds, whose packages are taken over."""
+        run = cls(read.git_sha, {}, read.created_at, run_id=read.run_id, index=read.index)
+        for package in read.packages:
+            package.join(run._audience)
+            run._packages[package.name] = package
+        return run
+
+    def begin_journal(self) -> tuple[bytes, Position]:
+        """Make the lines that a journal of this run begins with, and the position behind them.
+
+        Raises:
+            ValueError: They are more than a journal may have.
+        """
+        return records.begin(self._top(), list(self._packages.values()))
 
     def to_dot(self) -> str:
         """Draw the run as Graphviz source."""
@@ -275,9 +329,16 @@ class RunState:
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.git_sha, self._packages, self.created_at, self.run_id, self.index)
 
+    def _top(self) -> dict[str, str]:
+        return {field: getattr(self, field) for field in ("git_sha", "created_at", "run_id", "index")}
+
     def _adopt(self, package: PackageState) -> None:
-        package.join(self._listeners)
+        audience = self._audience
+        audience.check()
+        package.join(audience)
+        audience.moving = True
         self._packages[package.name] = package
+        audience.declare(package)
 
 
 def _now() -> str:

@@ -12,16 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Struct, UnsetType  # noqa: TC002  # msgspec reads the annotations
-from msgspec.structs import asdict
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.logging import get_logger
 from releasekit.persistence import codec
 from releasekit.state import values
-from releasekit.state.package import PackageState
+from releasekit.state.package import FIELDS, PackageState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 SCHEMA: Final = 1
@@ -54,13 +54,14 @@ class StateCorruptedError(ReleaseKitError):
 
 
 class Snapshot(Struct):
-    """What a state file holds, without behaviour."""
+    """What a state file holds, without behaviour; `records` is how many of its journal's records are in it."""
 
     git_sha: str
     created_at: str
     run_id: str
     index: str
     packages: list[PackageState]
+    records: int = 0
 
 
 class _Lenient(Struct):
@@ -80,6 +81,7 @@ class _Strict(Struct, forbid_unknown_fields=True):
     packages: dict[str, Any]
     run_id: str = ""
     index: str = ""
+    records: values.Count = 0
 
 
 class _LenientPackage(Struct):
@@ -102,17 +104,22 @@ class _StrictPackage(Struct, forbid_unknown_fields=True):
     reason: str = ""
 
 
-def encode(snapshot: Snapshot) -> bytes:
+def encode(run: Mapping[str, Any], rows: Iterable[tuple[Any, ...]]) -> bytes:
     """Encode a run as the content of its state file.
+
+    Args:
+        run: What stands in it besides the packages.
+        rows: The packages: see `PackageState.row`.
 
     Raises:
         ReleaseKitError: It has more than `MAX_BYTES`: `decode` would refuse it (`E.STATE_INVALID_VALUE`).
     """
-    data = codec.encode(
-        {"schema": SCHEMA}
-        | asdict(snapshot)
-        | {"packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in snapshot.packages}}
-    )
+    packages = {}
+    for row in rows:
+        fields = dict(zip(FIELDS, row, strict=True))
+        fields["artifacts"] = values.unpack(fields["artifacts"])
+        packages[fields["name"]] = fields
+    data = codec.encode({"schema": SCHEMA, **run, "packages": packages})
     if len(data) > MAX_BYTES:
         raise ReleaseKitError(E.STATE_INVALID_VALUE, f"the run takes {len(data)} bytes; a state file has {MAX_BYTES}")
     return data
@@ -129,10 +136,15 @@ def read(path: Path) -> Snapshot:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        unreadable = type(error)(f"Failed to read {path}: {error.strerror}")
-        unreadable.errno = error.errno
-        raise unreadable from error
+        raise unreadable(path, error) from error
     return decode(data, path)
+
+
+def unreadable(path: Path, cause: OSError) -> OSError:
+    """Make the error that says that a file of a run could not be read, of the same kind as its cause."""
+    error = type(cause)(f"Failed to read {path}: {cause.strerror}")
+    error.errno = cause.errno
+    return error
 
 
 def decode(data: bytes, path: Path) -> Snapshot:
@@ -161,7 +173,8 @@ def decode(data: bytes, path: Path) -> Snapshot:
         raise StateCorruptedError(path, error.place, error.problem) from None
     texts = {field: getattr(top, field, "") for field in ("git_sha", "created_at", "run_id", "index")}
     try:
-        return Snapshot(**{field: values.text(field, text) for field, text in texts.items()}, packages=packages)
+        checked = {field: values.text(field, text) for field, text in texts.items()}
+        return Snapshot(**checked, packages=packages, records=getattr(top, "records", 0))
     except ReleaseKitError as error:
         raise _unstorable(error, path) from None
 

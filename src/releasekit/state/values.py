@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
+
+from msgspec import Meta
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
@@ -21,11 +23,19 @@ V = TypeVar("V")
 MAX_TEXT: Final = 16_384
 """Characters of a name, version, error or reason; a longer error is cut, so that a record stays bounded."""
 
+MAX_ARTIFACTS: Final = 1 << 17
+"""Bytes of one package's artifacts, packed: a thousand files and more. It keeps a line of the journal bounded."""
+
 MAX_COUNT: Final = 2**31 - 1
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+"""What `text` accepts, for msgspec, which reads no half surrogate pairs."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+
 _CUT: Final = " … [cut]"
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _DIGEST_SIZE: Final = 32  # bytes
-_FILE_NAME: Final = re.compile(r"[^/\\\x00]{1,255}")
+_FILE_NAME: Final = re.compile(r"(?!\.\.?\Z)[^/\\\x00]{1,255}")
 
 
 def invalid(field: str, problem: str) -> ReleaseKitError:
@@ -94,20 +104,34 @@ def status(value: PackageStatus) -> PackageStatus:
 
 def mapping(field: str, value: Mapping[K, V]) -> Mapping[K, V]:
     """Check that something is a mapping; what it maps is checked by who asks."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):  # a dictionary is found out ten times faster
         raise invalid(field, f"must be a mapping, not {type(value).__name__}")
     return value
 
 
 def pack(artifacts: Mapping[str, str]) -> bytes:
     """Check artifacts, file name → sha256 in hex, and pack them."""
+    packed: list[bytes] = []
     for file_name, digest in mapping("artifacts", artifacts).items():
-        if not _FILE_NAME.fullmatch(text("artifacts", file_name)) or file_name in {".", ".."}:
-            raise invalid("artifacts", f"has {file_name!r:.300}, which is no file name")
-        if not _SHA256.fullmatch(text("artifacts", digest)):
-            problem = f"has {digest!r:.80} for {file_name!r}: not a sha256 of 64 lower-case hex digits"
-            raise invalid("artifacts", problem)
-    return b"".join(bytes.fromhex(digest) + file_name.encode() + b"\0" for file_name, digest in artifacts.items())
+        try:
+            binary, encoded = bytes.fromhex(digest), file_name.encode()
+        except (AttributeError, TypeError, ValueError):
+            raise _no_artifact(file_name, digest) from None
+        # Upper case and spaces are hex too, but not as it is written here.
+        if len(binary) != _DIGEST_SIZE or binary.hex() != digest or not _FILE_NAME.fullmatch(file_name):
+            raise _no_artifact(file_name, digest)
+        packed += (binary, encoded, b"\0")
+    data = b"".join(packed)
+    if len(data) > MAX_ARTIFACTS:
+        raise invalid("artifacts", f"take {len(data)} bytes packed, more than {MAX_ARTIFACTS}")
+    return data
+
+
+def _no_artifact(file_name: str, digest: str) -> ReleaseKitError:
+    if not _FILE_NAME.fullmatch(text("artifacts", file_name)):
+        return invalid("artifacts", f"has {file_name!r:.300}, which is no file name")
+    problem = f"has {text('artifacts', digest)!r:.80} for {file_name!r}: not a sha256 of 64 lower-case hex digits"
+    return invalid("artifacts", problem)
 
 
 def unpack(packed: bytes) -> dict[str, str]:
