@@ -1,6 +1,7 @@
 """The aggregate: one `PackageState` a package, and the `RunState` that holds them.
 
-`package` is a machine's model, `snapshot` the state file's format, `graph` who waits for whom, `run` the aggregate.
+`package` is a machine's model, `audience` who is told when it moves, `graph` who waits for whom, `run` the aggregate.
+`records` is what the journal says, `snapshot` the state file's format, `files` which of the two is read.
 """
 
 from releasekit.lifecycle import PackageStatus

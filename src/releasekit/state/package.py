@@ -116,7 +116,7 @@ class PackageState:
         _set(self, "_audience", None)
 
     @classmethod
-    def restored(  # noqa: PLR0913  # one argument a field
+    def restored(  # noqa: PLR0913, PLR0917  # one argument a field, as they come from the journal
         cls,
         name: str,
         version: str,

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import astuple
 
 from releasekit.errors import ReleaseKitError
-from releasekit.lifecycle import PackageStatus, Trigger
+from releasekit.lifecycle import PackageStatus, Trigger  # noqa: TC001  # msgspec reads the annotations
 from releasekit.persistence.journal import MAX_LINE, JournalError, Position
 from releasekit.state import values
 from releasekit.state.package import PackageState
