@@ -25,16 +25,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
-from itertools import chain
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
-import msgspec
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 VERSION: Final = 1
@@ -44,58 +39,8 @@ MAX_LINE: Final = 1 << 20
 MAX_BYTES: Final = 1 << 30
 """Bytes of a journal that is written or read: eight times what a run of 100,000 packages takes."""
 
-_CHUNK: Final = 1 << 18  # bytes that are read at once
 _SEAL: Final = b',"check":"%08x"}\n'
 _SEAL_LENGTH: Final = len(_SEAL % 0)
-_UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_LINE_BEGINS: Final = re.compile(rb'(?={"(?:seq|journal)":)')
-_NOT_BLANK: Final = re.compile(rb"[^\n]+")
-
-
-class Header(Protocol):
-    """What the caller's type for the first line must have."""
-
-    journal: int
-    check: str
-
-
-class Record(Protocol):
-    """What the caller's type for every other line must have."""
-
-    seq: int
-    flushed: int
-    check: str
-
-
-H = TypeVar("H", bound=Header)
-R = TypeVar("R", bound=Record)
-T = TypeVar("T")
-
-
-class JournalError(Exception):
-    """A journal that can't be trusted.
-
-    Attributes:
-        line: The line that is wrong, from 1.
-        problem: What is wrong with it.
-    """
-
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(line, problem)
-        self.line = line
-        self.problem = problem
-
-
-class Tail(NamedTuple):
-    """What a torn write left behind the last good record.
-
-    Attributes:
-        line: Its first line, from 1.
-        has_records: Whether whole records stand in it, behind bad ones of the same write.
-    """
-
-    line: int
-    has_records: bool
 
 
 class Position(NamedTuple):
@@ -123,7 +68,7 @@ class Position(NamedTuple):
         Raises:
             ValueError: It is longer than `MAX_LINE`.
         """
-        return self._behind(b'{"journal":%d,%b' % (VERSION, payload[1:-1]), 0)
+        return self._sealed(b'{"journal":%d,%b' % (VERSION, payload[1:-1]), 0)
 
     def behind_record(self, payload: bytes, flushed: int) -> tuple[bytes, Position]:
         """Make the line of the next record.
@@ -139,9 +84,23 @@ class Position(NamedTuple):
             ValueError: It is longer than `MAX_LINE`, or the journal would be longer than `MAX_BYTES`.
         """
         seq = self.seq + 1
-        return self._behind(b'{"seq":%d,%b,"flushed":%d' % (seq, payload[1:-1], flushed), seq)
+        return self._sealed(b'{"seq":%d,%b,"flushed":%d' % (seq, payload[1:-1], flushed), seq)
 
-    def _behind(self, body: bytes, seq: int) -> tuple[bytes, Position]:
+    def behind(self, lines: bytes, seq: int) -> Position | None:
+        """Check lines that stand here.
+
+        Args:
+            lines: One whole line or more.
+            seq: The number of the last record in them.
+
+        Returns:
+            The position behind them; None if their seal is wrong.
+        """
+        crc = crc32(memoryview(lines)[:-_SEAL_LENGTH], self.crc)
+        seal = lines[-_SEAL_LENGTH:]
+        return Position(self.end + len(lines), seq, crc32(seal, crc)) if seal == _SEAL % crc else None
+
+    def _sealed(self, body: bytes, seq: int) -> tuple[bytes, Position]:
         crc = crc32(body, self.crc)
         seal = _SEAL % crc
         line = body + seal
@@ -164,153 +123,3 @@ def open_regular(path: Path, flags: int) -> int:
         os.close(fd)
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
     return fd
-
-
-class Reader(Generic[H, R]):
-    """Reads a journal from its beginning, in bounded memory; iterating gives the records.
-
-    Args:
-        fd: The open file; it stays open.
-        header: The type of the first line, a `msgspec.Struct`.
-        record: The type of every other line, a `msgspec.Struct`.
-
-    Attributes:
-        header: The first line.
-        position: Behind the good lines, once all were given.
-        tail: What a torn write left behind them; None before the end is reached, or if there is nothing.
-
-    Raises:
-        JournalError: The file is too large, or its header is none; from the iteration, a record is wrong.
-        OSError: It could not be read.
-    """
-
-    def __init__(self, fd: int, header: type[H], record: type[R]) -> None:
-        if os.fstat(fd).st_size > MAX_BYTES:
-            raise JournalError(1, f"begins a file of more than {MAX_BYTES} bytes, the most that is read")
-        self._header = msgspec.json.Decoder(header)
-        self._record = msgspec.json.Decoder(record)
-        self.position = Position()
-        self.tail: Tail | None = None
-        self._chunks = _read(fd)
-        first, newline, rest = next(self._chunks, b"").partition(b"\n")
-        behind = self._behind(first + newline, seq=0)
-        if behind is None:
-            raise JournalError(1, "is not the header of a journal, or is damaged")
-        self.position = behind
-        self._chunks = chain([rest] if rest else [], self._chunks)
-        try:
-            self.header = self._header.decode(first)
-        except _UNDECODABLE as error:
-            raise JournalError(1, f"is sealed, but is no header: {error}") from None
-        if self.header.journal != VERSION:
-            raise JournalError(1, f"is of version {self.header.journal}; this releasekit reads {VERSION}")
-
-    def __iter__(self) -> Iterator[R]:
-        for chunk in self._chunks:
-            records = self._take(chunk)
-            if records is not None:
-                yield from records
-                continue
-            rest = chunk
-            while rest:  # one by one: somewhere in it the good lines end
-                line, newline, behind = rest.partition(b"\n")
-                records = self._take(line + newline)
-                if records is None:
-                    self._refuse_misplaced(line + newline)
-                    self._judge(chain([rest], self._chunks))
-                    return
-                yield from records
-                rest = behind
-
-    def _behind(self, lines: bytes, seq: int) -> Position | None:
-        """Tell the position behind some lines that end with the record `seq`; None if they are not sealed."""
-        crc = crc32(memoryview(lines)[:-_SEAL_LENGTH], self.position.crc)
-        seal = lines[-_SEAL_LENGTH:]
-        return Position(self.position.end + len(lines), seq, crc32(seal, crc)) if seal == _SEAL % crc else None
-
-    def _take(self, lines: bytes) -> list[R] | None:
-        """Decode the next lines and step behind them; None if not all of them are the next good ones."""
-        behind = self._behind(lines, 0)
-        if behind is None:
-            return None
-        one = lines.index(b"\n") == len(lines) - 1
-        wanted = self.position.seq + 1
-        try:
-            records = self._record.decode_lines(lines)
-        except _UNDECODABLE as error:
-            if not one:
-                return None
-            raise JournalError(wanted + 1, f"is sealed, but is no record: {error}") from None
-        last = wanted + len(records) - 1
-        if [record.seq for record in records] != [*range(wanted, last + 1)]:
-            if not one:
-                return None
-            raise JournalError(wanted + 1, _misplaced(records[0].seq, wanted))
-        self.position = behind._replace(seq=last)
-        return records
-
-    def _refuse_misplaced(self, line: bytes) -> None:
-        """Refuse a whole record that stands right behind a good one but does not follow it."""
-        wanted = self.position.seq + 1
-        record = _decoded(self._record, line)
-        if record and record.seq != wanted:
-            raise JournalError(wanted + 1, _misplaced(record.seq, wanted))
-
-    def _judge(self, chunks: Iterable[bytes]) -> None:
-        """Find out what lies behind the last good record: space, a torn write, or damage."""
-        wanted = self.position.seq + 1
-        number = wanted + 1  # of the line
-        for chunk in chunks:
-            counted = 0
-            for found in _NOT_BLANK.finditer(chunk):
-                number += chunk.count(b"\n", counted, found.start())
-                counted = found.start()
-                self.tail = self.tail or Tail(number, has_records=False)
-                # The end of a line may be what is damaged: a good one may follow it without a break.
-                for piece in (found[0], *_LINE_BEGINS.split(found[0])):
-                    if _decoded(self._header, piece):
-                        raise JournalError(number, "is the header of a journal, which has its place in line 1")
-                    if record := _decoded(self._record, piece):
-                        self._weigh(record, number)
-                        self.tail = self.tail._replace(has_records=True)
-            number += chunk.count(b"\n", counted)
-
-    def _weigh(self, record: R, number: int) -> None:
-        """Refuse the journal if a record behind bad ones proves that these are no torn write."""
-        wanted = self.position.seq + 1
-        if record.seq < wanted:
-            raise JournalError(number, _misplaced(record.seq, wanted))
-        if record.flushed >= wanted:
-            raise JournalError(wanted + 1, f"is damaged: line {number} is good, and was written later")
-
-
-def _decoded(decoder: msgspec.json.Decoder[T], line: bytes) -> T | None:
-    try:
-        return decoder.decode(line)
-    except _UNDECODABLE:
-        return None
-
-
-def _misplaced(seq: int, wanted: int) -> str:
-    if seq > wanted:
-        return f"is record {seq}: record {wanted} is missing"
-    return f"is record {seq}, which has its place in line {seq + 1}"
-
-
-def _read(fd: int) -> Iterator[bytes]:
-    """Yield a file in chunks of whole lines; what stands behind the last line's end comes last."""
-    rest = b""
-    offset = number = 0
-    while data := os.pread(fd, _CHUNK, offset):
-        offset += len(data)
-        whole, newline, behind = data.rpartition(b"\n")
-        if len(rest) + len(data if not newline else data.partition(b"\n")[0]) >= MAX_LINE:
-            raise JournalError(number + 1, f"has more than {MAX_LINE} bytes")
-        if newline:
-            yield rest + whole + newline
-            number += whole.count(b"\n") + 1
-            rest = behind
-        else:
-            rest += data
-    if rest:
-        yield rest

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.logging import get_logger
-from releasekit.persistence.journal import JournalError, Reader, open_regular
+from releasekit.persistence.journal import open_regular
+from releasekit.persistence.reader import JournalError, Reader
 from releasekit.state import records, snapshot
 from releasekit.state.snapshot import Snapshot, StateCorruptedError
 
 if TYPE_CHECKING:
-    from releasekit.persistence.journal import Position, Tail
+    from releasekit.persistence.journal import Position
+    from releasekit.persistence.reader import Tail
 
 _PATIENCE: Final = 0.01  # seconds for a writer to end the write that a reader saw half of
 

@@ -19,7 +19,8 @@ from msgspec.structs import astuple
 
 from releasekit.errors import ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger  # noqa: TC001  # msgspec reads the annotations
-from releasekit.persistence.journal import MAX_LINE, JournalError, Position
+from releasekit.persistence.journal import MAX_LINE, Position
+from releasekit.persistence.reader import JournalError
 from releasekit.state import values
 from releasekit.state.package import PackageState
 from releasekit.state.values import Count, Name, Text  # noqa: TC001  # msgspec reads the annotations
@@ -27,7 +28,7 @@ from releasekit.state.values import Count, Name, Text  # noqa: TC001  # msgspec 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from releasekit.persistence.journal import Reader
+    from releasekit.persistence.reader import Reader
     from releasekit.state.audience import Transition
 
 
