@@ -115,7 +115,7 @@ class Reader(Generic[H, R]):
                 records = self._take(line)
                 if records is None:
                     self._refuse_misplaced(line)
-                    self._judge(line, chain([chunk[start:]], self._chunks))
+                    self._judge(line.rstrip(b"\n"), chain([chunk[start:]], self._chunks))
                     return
                 yield from records
 
@@ -164,8 +164,7 @@ class Reader(Generic[H, R]):
                 counted = found.start()
                 self.tail = self.tail or Tail(number, has_records=False)
                 # The end of a line may be what is damaged: a good one may follow it without a break.
-                pieces = [found[0], *_LINE_BEGINS.split(found[0])]
-                for piece in pieces if pieces[0] != bad.rstrip(b"\n") else pieces[2:]:
+                for piece in {found[0], *_LINE_BEGINS.split(found[0])} - {bad}:
                     self._weigh(piece, number)
             number += chunk.count(b"\n", counted)
 
