@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "publish": "Publish every package that is not published yet, or go on with that.",
     "plan": "Show what would be published, in which order, and what is skipped.",
     "status": "Show how far the run is.",
+    "history": "Show what happened to the run, and how long it took.",
     "retry": "Give failed packages another chance.",
     "skip": "Leave a waiting package out of the run.",
     "diagram": "Draw the run, or the lifecycle of a package.",

@@ -66,11 +66,14 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.STATE_CLOSED: ("A `RunStore` was used after `close`. Open the run again."),
     E.STATE_CORRUPTED: (
-        "The state file is not one that releasekit wrote, or it was changed so that it can't be trusted. Restore "
-        "it from a copy, or start over with --fresh: the old file is kept aside, and what is already on the index"
-        " is found there."
+        "The state file or the journal is not one that releasekit wrote, or it was changed so that it can't be "
+        "trusted; the message says where. Restore it from a copy, or start over with --fresh: the old files are kept "
+        "aside, and what is already on the index is found there."
     ),
-    E.STATE_EXISTS: ("`RunStore.create` begins a run and found one. Open it, or move it aside."),
+    E.STATE_EXISTS: (
+        "`RunStore.create` begins a run and found one, or `RunState.save` would have written a state file that the "
+        "journal beside it makes void. Open that run, or move its files aside."
+    ),
     E.STATE_ILLEGAL_TRANSITION: (
         "The lifecycle does not allow this trigger in the package's status; the message lists what it allows. "
         "`releasekit diagram --lifecycle` draws all of it."
@@ -81,6 +84,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.STATE_LOCKED: (
         "Another process is at work on this run. The lock is the operating system's: it is free as soon as that "
         "process ends, however it ends. Don't delete the lock file."
+    ),
+    E.STATE_NO_HISTORY: (
+        "The run has no journal: its state file is of another tool, or it was saved without an open run. From the "
+        "moment that `releasekit publish` goes on with it, what happens is recorded."
     ),
     E.STATE_NOT_DURABLE: (
         "The state could not be written to disk, so the run stopped: nothing is uploaded that is not recorded "

@@ -80,8 +80,7 @@ def load_run(workspace: Path) -> RunState:
 def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
     """Say in one line why a package is where it is."""
     if package.error or package.reason:
-        line = headline(package.error or package.reason)
-        return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
+        return shortened(headline(package.error or package.reason))
     if package.name in blocked:
         return f"blocked by {', '.join(blocked[package.name])}"
     if package.status is PackageStatus.BUILDING and package.artifacts:
@@ -91,6 +90,17 @@ def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, .
         built = ["built"] if package.artifacts else []
         return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
     return ""
+
+
+def shortened(line: str) -> str:
+    """Cut a line that is too long for a table."""
+    return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
+
+
+def print_heading(state: RunState) -> None:
+    """Print which run this is."""
+    begun = f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}"
+    click.echo(f"{in_one_line(begun)}\n")
 
 
 def print_run(state: RunState) -> None:

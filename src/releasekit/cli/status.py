@@ -24,7 +24,6 @@ def command(*, workspace: Path, as_json: bool) -> None:
     if as_json:
         output.print_json(output.result(state))
     else:
-        begun = f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}"
-        click.echo(f"{output.in_one_line(begun)}\n")
+        output.print_heading(state)
         output.print_run(state)
         click.echo(output.next_step(state, at_rest=False))

@@ -45,11 +45,12 @@ def there_is_a_run(path: Path) -> bool:
     return os.path.lexists(path) or os.path.lexists(journal_path(path))
 
 
-def read(path: Path) -> Snapshot:
+def read(path: Path, keep: list[records.Record] | None = None) -> Snapshot:
     """Read a run while others may be writing it.
 
     Args:
         path: Its state file. Where there is a journal beside it, that is read instead.
+        keep: Gets the journal's records, if it is given.
 
     Raises:
         OSError: It could not be read, ``Failed to read …``; its `errno` says why.
@@ -58,8 +59,10 @@ def read(path: Path) -> Snapshot:
     journal = journal_path(path)
     seen: object = None
     while True:
+        if keep:
+            keep.clear()
         try:
-            replayed = _read_journal(journal, path)
+            replayed = _read_journal(journal, path, keep)
         except FileNotFoundError:
             return snapshot.read(path)
         except StateCorruptedError as error:
@@ -75,13 +78,14 @@ def read(path: Path) -> Snapshot:
         time.sleep(_PATIENCE)
 
 
-def replay(fd: int, journal: Path, path: Path) -> Replayed:
+def replay(fd: int, journal: Path, path: Path, keep: list[records.Record] | None = None) -> Replayed:
     """Read an open journal from its beginning.
 
     Args:
         fd: The journal.
         journal: Where it is, for messages.
         path: The state file beside it. It is asked only whether it has seen what the journal may have lost.
+        keep: Gets the records, if it is given.
 
     Raises:
         OSError: It could not be read.
@@ -89,7 +93,7 @@ def replay(fd: int, journal: Path, path: Path) -> Replayed:
     """
     try:
         reader = Reader(fd, records.Header, records.Record)
-        packages = records.replay(reader)
+        packages = records.replay(reader, keep)
     except JournalError as error:
         raise StateCorruptedError(journal, f"line {error.line}", error.problem) from None
     if reader.tail and reader.tail.has_records and _has_seen(path, reader.header.run_id, reader.position.seq + 1):
@@ -108,11 +112,11 @@ def warn_of(replayed: Replayed, journal: Path) -> None:
         )
 
 
-def _read_journal(journal: Path, path: Path) -> Replayed:
+def _read_journal(journal: Path, path: Path, keep: list[records.Record] | None) -> Replayed:
     try:
         fd = open_regular(journal, os.O_RDONLY)
         try:
-            return replay(fd, journal, path)
+            return replay(fd, journal, path, keep)
         finally:
             os.close(fd)
     except OSError as error:

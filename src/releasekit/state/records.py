@@ -136,11 +136,12 @@ def _declarations(packages: Sequence[PackageState]) -> Iterator[bytes]:
         yield from [payload] if len(payload) < MAX_LINE // 2 else map(declaration, group)
 
 
-def replay(reader: Reader[Header, Record]) -> dict[str, PackageState]:
+def replay(reader: Reader[Header, Record], keep: list[Record] | None = None) -> dict[str, PackageState]:
     """Make the packages of a run from its journal, by the lifecycle table.
 
     Args:
         reader: The journal, of which nothing but the header has been read; afterwards all has.
+        keep: Gets every record, if it is given.
 
     Returns:
         Name → package, in the order of declaration.
@@ -151,7 +152,7 @@ def replay(reader: Reader[Header, Record]) -> dict[str, PackageState]:
     packages: dict[str, PackageState] = {}
     record = None
     try:
-        for record in reader:
+        for record in reader if keep is None else _kept(reader, keep):
             if record.trigger is None:
                 _declare(packages, record)
             elif package := packages.get(record.package):
@@ -165,6 +166,12 @@ def replay(reader: Reader[Header, Record]) -> dict[str, PackageState]:
         problem = f"is missing: the run began with {reader.header.packages} packages, and {len(packages)} are there"
         raise JournalError(reader.position.seq + 2, problem)
     return packages
+
+
+def _kept(reader: Reader[Header, Record], keep: list[Record]) -> Iterator[Record]:
+    for record in reader:
+        keep.append(record)
+        yield record
 
 
 def _declare(packages: dict[str, PackageState], record: Record) -> None:

@@ -1,0 +1,106 @@
+"""`releasekit history`: what happened to the run, and how long it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from packaging.utils import canonicalize_name
+
+from releasekit.cli import output
+from releasekit.errors import headline
+from releasekit.lifecycle import PackageStatus
+from releasekit.state import STATE_FILENAME, no_run
+from releasekit.state.history import durations, read_history
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from releasekit.state import RunState
+    from releasekit.state.history import Event, History
+
+
+@click.command("history")
+@output.workspace_argument
+@click.option("--package", "packages", multiple=True, metavar="NAME", help="Only this package; may be given again.")
+@output.json_option
+def command(*, workspace: Path, packages: tuple[str, ...], as_json: bool) -> None:
+    """Show what happened to the run, and how long it took.
+
+    Reads the journal only: it can be called while a run is at work. A time in a line is how long the package had
+    been in the status that it left. Time in which nobody was at work, after a crash, counts for no package.
+    """
+    try:
+        history = read_history(workspace / STATE_FILENAME)
+    except FileNotFoundError as error:
+        raise no_run(workspace) from error
+    chosen = {history.run[canonicalize_name(name)].name for name in packages} or set(history.run)
+    events = [event for event in history.events if event.package in chosen]
+    if as_json:
+        output.print_json(_document(history, events))
+        return
+    output.print_heading(history.run)
+    for line in output.columns([("time (UTC)", "package", "trigger", "status", "took", ""), *map(_row, events)]):
+        click.echo(line)
+    click.echo()
+    for line in output.columns([*_summary(history.run, events)]):
+        click.echo(line)
+
+
+def _row(event: Event) -> tuple[str, ...]:
+    moved = f"{event.source} → {event.target}" if event.source is not event.target else event.target.value
+    return (
+        event.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+        output.in_one_line(event.package),
+        event.trigger.value if event.trigger else "joined",
+        moved if event.trigger else event.target.value,
+        _seconds(event.seconds) if event.trigger else "",
+        _note(event.carried),
+    )
+
+
+def _note(carried: Mapping[str, Any]) -> str:
+    if "artifacts" in carried:
+        return output.in_one_line(", ".join(carried["artifacts"]))
+    return output.in_one_line(output.shortened(headline("".join(carried.values())))) if carried else ""
+
+
+def _summary(run: RunState, events: Sequence[Event]) -> Iterator[tuple[str, ...]]:
+    taken = durations(events)
+    shown = [status for status in PackageStatus if any(status in statuses for statuses in taken.values())]
+    yield ("package", *(status.value for status in shown), "attempts", "now")
+    for name, statuses in taken.items():
+        times = (_seconds(statuses[status]) if status in statuses else "" for status in shown)
+        yield (output.in_one_line(name), *times, str(run[name].attempts), run[name].status.value)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f} s"
+
+
+def _document(history: History, events: Sequence[Event]) -> dict[str, Any]:
+    run = history.run
+    return {
+        "run_id": run.run_id,
+        "git_sha": run.git_sha,
+        "index": run.index,
+        "created_at": run.created_at,
+        "events": [
+            {
+                "seq": event.seq,
+                "time": event.time,
+                "package": event.package,
+                "trigger": event.trigger,
+                "from": event.source,
+                "to": event.target,
+                "seconds": round(event.seconds, 6),
+                **event.carried,
+            }
+            for event in events
+        ],
+        "durations": {
+            name: {status: round(seconds, 6) for status, seconds in statuses.items()}
+            for name, statuses in durations(events).items()
+        },
+    }

@@ -1,0 +1,119 @@
+"""What happened to a run, as its journal has it, and how long everything took."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import Trigger
+from releasekit.state import files
+from releasekit.state.run import RunState
+from releasekit.state.snapshot import StateCorruptedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from releasekit.lifecycle import PackageStatus
+    from releasekit.state.records import Record
+
+_CARRIED: Final = ("artifacts", "error", "reason")
+
+
+class Event(NamedTuple):
+    """One package's part of one record.
+
+    Attributes:
+        seq: The record's number in the journal, from 1.
+        time: When it was recorded, in UTC.
+        package: The package.
+        trigger: What happened; None if the package joined the run.
+        source: Where the package stood; None if it joined.
+        target: Where it stands since.
+        seconds: How long it had stood in `source`; 0 if it joined.
+        carried: What the trigger stored: `artifacts`, `error` or `reason`.
+    """
+
+    seq: int
+    time: datetime
+    package: str
+    trigger: Trigger | None
+    source: PackageStatus | None
+    target: PackageStatus
+    seconds: float
+    carried: Mapping[str, Any]
+
+
+class History(NamedTuple):
+    """A run, and everything that happened to it, in order."""
+
+    run: RunState
+    events: Sequence[Event]
+
+
+def read_history(path: Path) -> History:
+    """Read the history of a run, also while it is at work.
+
+    Args:
+        path: Its state file.
+
+    Raises:
+        OSError: It could not be read.
+        ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`), or has no journal (`E.STATE_NO_HISTORY`).
+    """
+    kept: list[Record] = []
+    run = RunState.of(files.read(path, kept))
+    journal = files.journal_path(path)
+    if not kept and not journal.exists():
+        raise ReleaseKitError(
+            E.STATE_NO_HISTORY,
+            f"{path} has no journal beside it, so nothing is known of its history",
+            "a run has a journal from the moment that releasekit opens it; `releasekit status` shows where it is",
+        )
+    try:
+        return History(run, [*_events(kept)])
+    except ValueError as error:
+        raise StateCorruptedError(journal, "a record", f"has a time that is none: {error}") from None
+
+
+def durations(events: Iterable[Event]) -> dict[str, dict[PackageStatus, float]]:
+    """Add up how long each package stood in each status.
+
+    Args:
+        events: What happened, in order.
+
+    Returns:
+        Package → status → seconds. The status that a package stands in now is not over, and not in it.
+    """
+    taken: dict[str, dict[PackageStatus, float]] = {}
+    for event in events:
+        statuses = taken.setdefault(event.package, {})
+        if event.source and event.source is not event.target:
+            statuses[event.source] = statuses.get(event.source, 0.0) + event.seconds
+    return taken
+
+
+def _events(records: Iterable[Record]) -> Iterator[Event]:
+    """Take records apart.
+
+    Nobody was at work between the last record before a `recover` and that: for no package does this time count.
+    """
+    entered: dict[str, float] = {}
+    idle = last = 0.0
+    trigger: Trigger | None = None
+    for record in records:
+        time = datetime.fromisoformat(record.time).astimezone(UTC)
+        if record.trigger is Trigger.RECOVER and trigger is not Trigger.RECOVER:
+            idle += max(0.0, time.timestamp() - last)
+        last, trigger = time.timestamp(), record.trigger
+        for declared in record.declared or ():
+            entered[declared.name] = last - idle
+            yield Event(record.seq, time, declared.name, None, None, declared.status, 0.0, {})
+        if record.trigger and record.source and record.target:
+            carried = {name: value for name in _CARRIED if (value := getattr(record, name)) is not None}
+            seconds = max(0.0, last - idle - entered[record.package])  # clocks can be set back
+            if record.source is not record.target:
+                entered[record.package] = last - idle
+            package = record.package
+            yield Event(record.seq, time, package, record.trigger, record.source, record.target, seconds, carried)
