@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from releasekit.cli import demo_workspace
+from releasekit.state import STATE_FILENAME, RunState
 from releasekit.state.audience import Audience
 
 if TYPE_CHECKING:
@@ -57,18 +58,20 @@ class Workspace:
 
     def state(self) -> dict[str, Any]:
         """Read the state file as another tool would."""
-        state: dict[str, Any] = json.loads((self.root / ".releasekit-state.json").read_bytes())
+        state: dict[str, Any] = json.loads((self.root / STATE_FILENAME).read_bytes())
         return state
 
+    def run(self) -> RunState:
+        """Read the run, also while it is at work or after it was killed."""
+        return RunState.load(self.root / STATE_FILENAME)
+
     def statuses(self) -> dict[str, str]:
-        """Read every package's status from the state file."""
-        return {name: package["status"] for name, package in self.state()["packages"].items()}
+        """Read every package's status."""
+        return {name: package.status.value for name, package in self.run().packages.items()}
 
     def recorded(self) -> dict[str, str]:
-        """Read the sha256 of every recorded file from the state file."""
-        return {
-            name: sha for package in self.state()["packages"].values() for name, sha in package["artifacts"].items()
-        }
+        """Read the sha256 of every recorded file."""
+        return {name: sha for package in self.run().packages.values() for name, sha in package.artifacts.items()}
 
     def commit(self, message: str = "A change") -> None:
         """Commit everything."""

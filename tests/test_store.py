@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
-from releasekit.persistence import atomic
-from releasekit.state import STATE_FILENAME, RunState
+from releasekit.persistence import atomic, refresher
 from releasekit.persistence.lock import LOCK_FILENAME, RunLock, holder
+from releasekit.state import STATE_FILENAME, RunState
 from releasekit.store import RunStore
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def another_holder(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-class Saves:
-    """Counts the saves of the state, and lets a test hold one up or have it fail."""
+class Flushes:
+    """Counts the flushes of the journal, and lets a test hold one up or have it fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -102,22 +103,36 @@ class Saves:
         self.begun = threading.Event()
         self.go_on = threading.Event()
         self.go_on.set()
-        self.save = RunState.save
-        monkeypatch.setattr(RunState, "save", lambda state, path: self.held_up(state, path))  # noqa: PLW0108  # to bind
+        self.flush = atomic.flush_data
+        monkeypatch.setattr(atomic, "flush_data", self.held_up)
 
-    def held_up(self, state: RunState, path: Path) -> None:
+    def held_up(self, fd: int) -> None:
         self.count += 1
         self.begun.set()
         assert self.go_on.wait(30)
         if self.error:
             raise self.error
-        self.save(state, path)
+        self.flush(fd)
 
 
 @pytest.fixture
-def saves(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Saves:
-    assert store.path.exists()  # the first save, of create, is not counted
-    return Saves(monkeypatch)
+def flushes(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Flushes:
+    assert store.path.exists()  # what create flushed is not counted
+    return Flushes(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _no_refresh_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresher, "INTERVAL", 1000.0)
+
+
+def journal_of(path: Path) -> Path:
+    return path.with_name(".releasekit-state.journal")
+
+
+def records_of(path: Path) -> list[dict[str, Any]]:
+    """Read the journal's records as another tool would."""
+    return [json.loads(line) for line in journal_of(path).read_bytes().split(b"\n")[1:] if line]
 
 
 # create, open, close
@@ -159,10 +174,15 @@ def test_create_refuses_whatever_has_the_name(path: Path) -> None:
 
 
 def test_create_that_cant_write_gives_the_lock_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     with monkeypatch.context() as patch:
-        Saves(patch).error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        assert code_of(RunStore.create, path, a_run()) is E.STATE_NOT_DURABLE
-    assert not path.exists()
+        patch.setattr(atomic, "replace", full)
+        with pytest.raises(ReleaseKitError, match=r"state\.journal: .*No space left") as caught:
+            RunStore.create(path, a_run())
+        assert caught.value.code is E.STATE_NOT_DURABLE
+    assert [p.name for p in path.parent.iterdir()] == [LOCK_FILENAME]
     RunStore.create(path, a_run()).close()
 
 
@@ -208,10 +228,10 @@ def test_a_directory_that_is_missing_is_an_os_error_and_is_not_made(tmp_path: Pa
 
 def test_open_removes_what_a_killed_writer_left(path: Path) -> None:
     RunStore.create(path, a_run()).close()
-    leftover = path.with_name(f"{STATE_FILENAME}.0123456789abcdef.tmp")
-    leftover.write_bytes(b"{")
+    for name in (STATE_FILENAME, ".releasekit-state.journal"):
+        path.with_name(f"{name}.0123456789abcdef.tmp").write_bytes(b"{")
     RunStore.open(path).close()
-    assert sorted(p.name for p in path.parent.iterdir()) == [STATE_FILENAME, LOCK_FILENAME]
+    assert sorted(p.name for p in path.parent.iterdir()) == [".releasekit-state.journal", STATE_FILENAME, LOCK_FILENAME]
 
 
 def test_a_relative_path_means_the_same_file_after_a_change_of_directory(
@@ -251,26 +271,26 @@ def test_closing_commits_what_is_not_yet_durable(path: Path) -> None:
     assert read_elsewhere(path) == {"core": "building"}
 
 
-def test_closing_with_nothing_new_writes_nothing(store: RunStore, saves: Saves) -> None:
+def test_closing_with_nothing_new_writes_nothing(store: RunStore, flushes: Flushes) -> None:
     store.close()
-    assert saves.count == 0
+    assert flushes.count == 0
 
 
-def test_closing_twice_does_nothing(store: RunStore, saves: Saves) -> None:
+def test_closing_twice_does_nothing(store: RunStore, flushes: Flushes) -> None:
     store.state["core"].start_building()
     for _ in range(3):
         store.close()
-    assert saves.count == 1
+    assert flushes.count == 1
 
 
-def test_after_close_nothing_can_be_committed(store: RunStore, saves: Saves) -> None:
+def test_after_close_nothing_can_be_committed(store: RunStore, flushes: Flushes) -> None:
     store.close()
     store.state["core"].start_building()
     for _ in range(2):
         assert code_of(store.commit) is E.STATE_CLOSED
         with pytest.raises(ReleaseKitError, match="is closed"):
             asyncio.run(store.acommit())
-    assert saves.count == 0
+    assert flushes.count == 0
 
 
 def test_a_context_commits_and_closes_also_when_it_ends_with_an_error(path: Path) -> None:
@@ -390,20 +410,20 @@ def test_a_commit_makes_every_trigger_so_far_durable(store: RunStore) -> None:
     assert read_elsewhere(store.path) == {"core": "publishing", "base": "skipped"}
 
 
-def test_a_commit_with_nothing_new_writes_nothing(store: RunStore, saves: Saves) -> None:
+def test_a_commit_with_nothing_new_writes_nothing(store: RunStore, flushes: Flushes) -> None:
     store.commit()
     store.state["core"].start_building()
     for _ in range(3):
         store.commit()
-    assert saves.count == 1
+    assert flushes.count == 1
 
 
 def test_what_is_loaded_is_durable_already(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     RunStore.create(path, a_run()).close()
     with RunStore.open(path) as store:
-        saves = Saves(monkeypatch)
+        flushes = Flushes(monkeypatch)
         store.commit()
-        assert saves.count == 0
+        assert flushes.count == 0
 
 
 @pytest.mark.parametrize("declare", ["init_package", "set_status"])
@@ -418,10 +438,10 @@ def test_a_package_declared_late_is_durable_after_the_next_commit(path: Path, de
         assert read_elsewhere(path) == {"core": "pending", "late": "pending"}
 
 
-def test_an_illegal_trigger_leaves_nothing_to_commit(store: RunStore, saves: Saves) -> None:
+def test_an_illegal_trigger_leaves_nothing_to_commit(store: RunStore, flushes: Flushes) -> None:
     assert code_of(store.state["core"].confirm) is E.STATE_ILLEGAL_TRANSITION
     store.commit()
-    assert saves.count == 0
+    assert flushes.count == 0
 
 
 def test_acommit_makes_every_trigger_so_far_durable(store: RunStore) -> None:
@@ -433,8 +453,8 @@ def test_acommit_makes_every_trigger_so_far_durable(store: RunStore) -> None:
 def test_concurrent_commits_share_flushes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"p{n}" for n in range(64)]
     with RunStore.create(path, a_run(*names)) as store:
-        saves = Saves(monkeypatch)
-        saves.go_on.clear()
+        flushes = Flushes(monkeypatch)
+        flushes.go_on.clear()
 
         async def build(name: str) -> None:
             store.state[name].start_building()
@@ -444,72 +464,74 @@ def test_concurrent_commits_share_flushes(path: Path, monkeypatch: pytest.Monkey
         async def build_all() -> None:
             builds = [asyncio.create_task(build(name)) for name in names]
             await asyncio.sleep(0)  # all have fired and wait
-            saves.go_on.set()
+            flushes.go_on.set()
             await asyncio.gather(*builds)
 
         asyncio.run(build_all())
-        assert 1 <= saves.count <= 2
+        assert 1 <= flushes.count <= 2
 
 
-def test_the_event_loop_goes_on_while_a_commit_waits_for_the_disk(store: RunStore, saves: Saves) -> None:
-    saves.go_on.clear()
+def test_the_event_loop_goes_on_while_a_commit_waits_for_the_disk(store: RunStore, flushes: Flushes) -> None:
+    flushes.go_on.clear()
 
     async def commit_and_work() -> str:
         store.state["core"].start_building()
         commit = asyncio.create_task(store.acommit())
-        await asyncio.to_thread(saves.begun.wait, 30)
+        await asyncio.to_thread(flushes.begun.wait, 30)
         worked = "worked" if not commit.done() else "waited"
-        saves.go_on.set()
+        flushes.go_on.set()
         await commit
         return worked
 
     assert asyncio.run(commit_and_work()) == "worked"
 
 
-def test_a_commit_covers_what_was_fired_before_it_also_when_a_flush_is_under_way(store: RunStore, saves: Saves) -> None:
-    saves.go_on.clear()
+def test_a_commit_covers_what_was_fired_before_it_also_when_a_flush_is_under_way(
+    store: RunStore, flushes: Flushes
+) -> None:
+    flushes.go_on.clear()
     core = store.state["core"]
     with ThreadPoolExecutor(2) as threads:
         core.start_building()
         first = threads.submit(store.commit)
-        assert saves.begun.wait(30)
+        assert flushes.begun.wait(30)
         core.start_publishing()
         second = threads.submit(store.commit)
-        saves.go_on.set()
+        flushes.go_on.set()
         first.result()
         second.result()
     assert RunState.load(store.path)["core"].status is PackageStatus.PUBLISHING
 
 
-def test_a_cancelled_acommit_goes_on_and_close_waits_for_it(store: RunStore, saves: Saves) -> None:
-    saves.go_on.clear()
+def test_a_cancelled_acommit_goes_on_and_close_waits_for_it(store: RunStore, flushes: Flushes) -> None:
+    flushes.go_on.clear()
 
     async def commit_and_cancel() -> None:
         store.state["core"].start_building()
         commit = asyncio.create_task(store.acommit())
-        await asyncio.to_thread(saves.begun.wait, 30)
+        await asyncio.to_thread(flushes.begun.wait, 30)
         commit.cancel()
         with pytest.raises(asyncio.CancelledError):
             await commit
-        saves.go_on.set()
+        flushes.go_on.set()
         await asyncio.to_thread(store.close)
 
     asyncio.run(commit_and_cancel())
-    assert saves.count == 1
+    assert flushes.count == 1
     with RunStore.open(store.path) as again:
         assert again.state["core"].status is BUILDING
 
 
-def test_close_gives_the_lock_back_only_after_a_commit_under_way(store: RunStore, saves: Saves) -> None:
-    saves.go_on.clear()
+def test_close_gives_the_lock_back_only_after_a_commit_under_way(store: RunStore, flushes: Flushes) -> None:
+    flushes.go_on.clear()
     store.state["core"].start_building()
     with ThreadPoolExecutor(3) as threads:
         commit = threads.submit(store.commit)
-        assert saves.begun.wait(30)
+        assert flushes.begun.wait(30)
         closes = [threads.submit(store.close) for _ in range(2)]
         assert code_of(RunStore.open, store.path) is E.STATE_LOCKED
         assert not any(close.done() for close in closes)
-        saves.go_on.set()
+        flushes.go_on.set()
         commit.result()
         for close in closes:
             close.result()
@@ -524,21 +546,21 @@ def no_space() -> OSError:
 
 
 @pytest.fixture
-def poisoned(store: RunStore, saves: Saves) -> RunStore:
+def poisoned(store: RunStore, flushes: Flushes) -> RunStore:
     """A store whose last write failed, on a disk that is well again."""
-    saves.error = no_space()
+    flushes.error = no_space()
     store.state["core"].start_building()
     with pytest.raises(ReleaseKitError, match=r"No space left on device") as caught:
         store.commit()
     assert caught.value.code is E.STATE_NOT_DURABLE
     assert caught.value.hint
-    assert caught.value.__cause__ is saves.error
-    assert str(store.path) in caught.value.message
-    saves.error = None
+    assert caught.value.__cause__ is flushes.error
+    assert str(journal_of(store.path)) in caught.value.message
+    flushes.error = None
     return store
 
 
-def test_after_a_failed_write_nothing_is_written_any_more(poisoned: RunStore, saves: Saves) -> None:
+def test_after_a_failed_write_nothing_is_written_any_more(poisoned: RunStore, flushes: Flushes) -> None:
     for _ in range(2):
         assert code_of(poisoned.commit) is E.STATE_NOT_DURABLE
         with pytest.raises(ReleaseKitError) as caught:
@@ -547,67 +569,126 @@ def test_after_a_failed_write_nothing_is_written_any_more(poisoned: RunStore, sa
         poisoned.state["core"].recover()
         poisoned.state["core"].start_building()
     poisoned.close()
-    assert saves.count == 1
-    assert RunState.load(poisoned.path)["core"].status is PackageStatus.PENDING
+    assert flushes.count == 1
+    assert [record.get("trigger") for record in records_of(poisoned.path)] == [None, "start_building"]
+    assert json.loads(poisoned.path.read_bytes())["packages"]["core"]["status"] == "pending"
 
 
-def test_after_a_failed_write_close_frees_the_lock(poisoned: RunStore) -> None:
+def test_after_a_failed_flush_close_frees_the_lock_and_the_next_open_reads_what_the_disk_has(
+    poisoned: RunStore,
+) -> None:
     poisoned.close()
     with RunStore.open(poisoned.path) as again:
-        assert again.state["core"].status is PackageStatus.PENDING
+        assert again.state["core"].status is BUILDING  # it was written, though nobody was told so
     assert code_of(poisoned.commit) is E.STATE_CLOSED
 
 
-def test_a_write_that_fails_at_close_raises_and_frees_the_lock(store: RunStore, saves: Saves) -> None:
-    saves.error = no_space()
+def test_a_write_that_fails_at_close_raises_and_frees_the_lock(store: RunStore, flushes: Flushes) -> None:
+    flushes.error = no_space()
     store.state["core"].start_building()
     assert code_of(store.close) is E.STATE_NOT_DURABLE
     store.close()
+    assert flushes.count == 1
+    flushes.error = None
     RunStore.open(store.path).close()
-    assert saves.count == 1
 
 
-def test_everyone_who_waits_for_a_flush_that_fails_is_told(store: RunStore, saves: Saves) -> None:
-    saves.go_on.clear()
-    saves.error = no_space()
+def test_a_flush_that_failed_in_the_background_is_told_at_close(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore.create(path, a_run())
+    flushes = Flushes(monkeypatch)
+    flushes.error = no_space()
+    store.state["core"].start_building()
+    store._refresh()
+    assert flushes.count == 1
+    assert code_of(store.close) is E.STATE_NOT_DURABLE
+    assert flushes.count == 1
+
+
+def test_everyone_who_waits_for_a_flush_that_fails_is_told(store: RunStore, flushes: Flushes) -> None:
+    flushes.go_on.clear()
+    flushes.error = no_space()
     with ThreadPoolExecutor(8) as threads:
         store.state["core"].start_building()
         commits = [threads.submit(code_of, store.commit) for _ in range(8)]
-        assert saves.begun.wait(30)
-        saves.go_on.set()
+        assert flushes.begun.wait(30)
+        flushes.go_on.set()
         assert {commit.result() for commit in commits} == {E.STATE_NOT_DURABLE}
-    assert saves.count == 1
+    assert flushes.count == 1
 
 
-def test_an_unknown_outcome_poisons_too(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_that_cant_be_written_is_logged_and_the_run_goes_on(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_directory: Path) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    store.state["core"].start_building()
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, capture_logs() as logs:
         patch.setattr(atomic, "flush_directory", fail)
-        with pytest.raises(ReleaseKitError, match="after the rename"):
-            store.commit()
-    assert code_of(store.commit) is E.STATE_NOT_DURABLE
+        store.state["core"].start_building()
+        store._refresh()
+        store.commit()
+    (warning,) = logs
+    assert warning["event"] == "releasekit.snapshot_failed"
+    assert warning["log_level"] == "warning"
+    assert warning["file"] == str(store.path)
+    assert "after the rename" in warning["error"]
+    assert RunState.load(store.path)["core"].status is BUILDING
 
 
-def test_an_interrupt_during_a_write_stays_an_interrupt_and_poisons(store: RunStore, saves: Saves) -> None:
-    saves.error = KeyboardInterrupt()
+def test_an_interrupt_during_a_write_stays_an_interrupt_and_poisons(store: RunStore, flushes: Flushes) -> None:
+    flushes.error = KeyboardInterrupt()
     store.state["core"].start_building()
     with pytest.raises(KeyboardInterrupt):
         store.commit()
     assert code_of(store.commit) is E.STATE_NOT_DURABLE
     store.close()
-    assert saves.count == 1
+    assert flushes.count == 1
+    flushes.error = None
     RunStore.open(store.path).close()
 
 
-def test_a_run_too_large_for_a_file_is_not_durable(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_would_be_too_large_to_read_is_not_durable(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.state["core"].start_building()
-    monkeypatch.setattr("releasekit.state.snapshot.MAX_BYTES", 10)
+    monkeypatch.setattr("releasekit.persistence.journal.MAX_BYTES", journal_of(store.path).stat().st_size)
     assert code_of(store.commit) is E.STATE_NOT_DURABLE
     monkeypatch.undo()
+    store.close()
     assert RunState.load(store.path)["core"].status is PackageStatus.PENDING
+
+
+def test_a_run_too_large_for_a_state_file_goes_on_without(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.state["core"].start_building()
+    monkeypatch.setattr("releasekit.state.snapshot.MAX_BYTES", 10)
+    with capture_logs() as logs:
+        store.close()
+    assert [log["event"] for log in logs] == ["releasekit.snapshot_failed"]
+    assert RunState.load(store.path)["core"].status is BUILDING
+
+
+def test_an_interrupt_in_the_middle_of_a_move_ends_what_is_recorded(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    store.state["core"].start_building()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_record", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.state["core"].fail("an error")
+    for call in (store.state["core"].retry, store.commit, lambda: asyncio.run(store.acommit())):
+        with pytest.raises(ReleaseKitError, match="an interrupt hit while") as caught:
+            call()
+        assert caught.value.code is E.STATE_NOT_DURABLE
+        assert caught.value.hint
+    assert code_of(store.state.init_package, "more") is E.STATE_NOT_DURABLE
+    before = store.path.read_bytes()
+    store.close()
+    assert store.path.read_bytes() == before
+    with RunStore.open(store.path) as again:
+        assert again.state["core"].status is BUILDING
 
 
 KILLED = """
@@ -637,9 +718,10 @@ def test_the_lock_file_has_its_documented_name() -> None:
 
 
 def test_create_removes_what_a_killed_creation_left(path: Path) -> None:
-    leftover = path.with_name(".releasekit-state.json.0123456789abcdef.tmp")
-    leftover.touch()
+    leftovers = [path.with_name(f".releasekit-state.{kind}.0123456789abcdef.tmp") for kind in ("json", "journal")]
+    for leftover in leftovers:
+        leftover.touch()
 
     RunStore.create(path, a_run()).close()
 
-    assert not leftover.exists()
+    assert not any(leftover.exists() for leftover in leftovers)

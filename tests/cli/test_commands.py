@@ -18,6 +18,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import declare
 from releasekit.pipeline.git import head
 from releasekit.state import STATE_FILENAME
+from releasekit.store import RunStore
 from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
@@ -226,13 +227,23 @@ def test_cleaning_a_finished_run_removes_also_what_was_put_aside(workspace: Work
     done = workspace.releasekit("clean", "--json")
 
     removed = [Path(path).name for path in json.loads(done.stdout)["removed"]]
-    assert {".releasekit-state.json"} < set(removed)
-    assert any(name.startswith(".releasekit-state.json.") for name in removed)
+    assert {".releasekit-state.json", ".releasekit-state.journal"} < set(removed)
+    assert sum(name.startswith(".releasekit-state.json.") for name in removed) == 2
     assert any(name.startswith(".releasekit-dist.") for name in removed)
     assert [path.name for path in workspace.root.glob(".releasekit-*")] == [".releasekit-state.lock"]
     assert len(list((workspace.root / "out").iterdir())) == 16
 
     assert "nothing to remove" in workspace.releasekit("clean").stdout
+
+
+def test_a_run_of_which_only_the_journal_is_left_is_cleaned_only_by_force(workspace: Workspace) -> None:
+    with RunStore.create(workspace.root / STATE_FILENAME, declare(load_workspace(workspace.root), "abc", "./out")):
+        pass
+    (workspace.root / STATE_FILENAME).unlink()
+
+    assert "is not finished" in workspace.releasekit("clean").stderr
+    assert workspace.releasekit("clean", "--force").returncode == 0
+    assert [path.name for path in workspace.root.glob(".releasekit-*")] == [".releasekit-state.lock"]
 
 
 def test_cleaning_where_no_run_ever_was_leaves_nothing_behind(workspace: Workspace) -> None:

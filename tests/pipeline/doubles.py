@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -160,5 +159,5 @@ class Run:
 
 
 def statuses(path: Path) -> dict[str, str]:
-    """Read every package's status from a state file, as another tool would."""
-    return {name: package["status"] for name, package in json.loads(path.read_bytes())["packages"].items()}
+    """Read every package's status from the files of a run, as another process would."""
+    return {name: package.status.value for name, package in RunState.load(path).packages.items()}

@@ -54,14 +54,18 @@ def test_without_the_program_the_error_says_so(tmp_path: Path, monkeypatch: pyte
     assert caught.value.code is E.GIT_FAILED
 
 
-def test_a_tracked_state_file_is_refused_and_an_untracked_one_is_not(workspace: Workspace) -> None:
-    state = workspace.root / ".releasekit-state.json"
-    state.write_text("{}")
-    git.refuse_tracked(state)
+@pytest.mark.parametrize("tracked", [".releasekit-state.json", ".releasekit-state.journal"])
+def test_a_tracked_state_file_or_journal_is_refused_and_an_untracked_one_is_not(
+    workspace: Workspace, tracked: str
+) -> None:
+    both = [workspace.root / ".releasekit-state.json", workspace.root / ".releasekit-state.journal"]
+    for file in both:
+        file.write_text("{}")
+    git.refuse_tracked(*both)
 
-    ask_git(workspace.root, "add", "--force", state.name)
-    with pytest.raises(ReleaseKitError, match="git rm --cached") as caught:
-        git.refuse_tracked(state)
+    ask_git(workspace.root, "add", "--force", tracked)
+    with pytest.raises(ReleaseKitError, match=f"git rm --cached {tracked}`") as caught:
+        git.refuse_tracked(*both)
 
     assert caught.value.code is E.STATE_TRACKED
 

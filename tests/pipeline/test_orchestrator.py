@@ -7,6 +7,7 @@ import pytest
 from tests.pipeline.doubles import DIAMOND, A, B, Run, failure
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.persistence import atomic
 from releasekit.pipeline import Orchestrator
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT, longest_path_first
 from releasekit.pipeline.outcome import ConflictError, NotShownError
@@ -297,9 +298,9 @@ def test_a_disk_that_refuses_stops_the_run_and_keeps_what_it_had(
     run = Run(tmp_path, DIAMOND)
 
     async def fill_the_disk() -> None:
-        monkeypatch.setattr(RunState, "save", no_space)
+        monkeypatch.setattr(atomic, "write_all_at", no_space)
 
-    def no_space(_state: RunState, _path: Path) -> None:
+    def no_space(_fd: int, _data: bytes, _offset: int) -> None:
         raise OSError(28, "No space left on device")
 
     run.steps.before[step, "core"] = fill_the_disk
@@ -315,14 +316,14 @@ def test_an_upload_is_not_begun_when_its_intent_could_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(tmp_path, {"a": ""})
-    save = RunState.save
+    write = atomic.write_all_at
 
-    def refuse_to_publish(state: RunState, path: Path) -> None:
-        if state["a"].status == "publishing":
+    def refuse_to_publish(fd: int, data: bytes, offset: int) -> None:
+        if b"start_publishing" in data:
             raise OSError(28, "No space left on device")
-        save(state, path)
+        write(fd, data, offset)
 
-    monkeypatch.setattr(RunState, "save", refuse_to_publish)
+    monkeypatch.setattr(atomic, "write_all_at", refuse_to_publish)
     with pytest.raises(ReleaseKitError, match="No space left"):
         run.go()
 

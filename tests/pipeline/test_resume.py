@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,14 +12,13 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import declare, open_for_change, skip_complete
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.resume import open_run, plan_changes
-from releasekit.state import STATE_FILENAME, RunState
+from releasekit.pipeline.resume import open_run, plan_changes, set_aside
+from releasekit.state import STATE_FILENAME, RunState, journal_path
 from releasekit.store import RunStore
 from releasekit.workspace import Package, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 HEAD, OTHER = "1" * 40, "2" * 40
 BOTH = {"core-1.0.tar.gz": A, "core-1.0-py3-none-any.whl": B}
@@ -59,6 +59,11 @@ def begun(path: Path) -> Path:
     """Where there is a run with nothing done."""
     open_it(path, plan()).close()
     return path
+
+
+def set_aside_in(directory: Path) -> list[Path]:
+    """Name the state files and journals that were put aside."""
+    return sorted(directory.glob(f"{STATE_FILENAME}.*"))
 
 
 def test_a_new_run_begins_and_is_on_disk(path: Path) -> None:
@@ -161,7 +166,7 @@ def test_a_finished_run_makes_way_for_another(begun: Path, other: RunState) -> N
     with open_it(begun, other) as store:
         assert store.state == other
         assert set(statuses(begun).values()) == {"pending"}
-    assert len(list(begun.parent.glob(f"{STATE_FILENAME}.*"))) == 1
+    assert len(set_aside_in(begun.parent)) == 2
 
 
 def test_a_finished_run_of_the_same_plan_stays(begun: Path) -> None:
@@ -187,14 +192,21 @@ def test_fresh_keeps_the_old_files_aside(begun: Path) -> None:
     built = begun.parent / DIST_DIRECTORY / "core"
     built.mkdir(parents=True)
     (built / "core-1.0.tar.gz").write_text("built")
-    before = begun.read_bytes()
+    with RunStore.open(begun) as store:
+        store.state["core"].start_building()
+        before = RunState.load(begun)
+        store.commit()
+        snapshot, journal = begun.read_bytes(), journal_path(begun).read_bytes().rstrip()
 
     with open_it(begun, plan(OTHER), fresh=True) as store:
         assert store.state.git_sha == OTHER
 
-    (state,) = begun.parent.glob(f"{STATE_FILENAME}.*")
+    state, history = set_aside_in(begun.parent)
     (files,) = begun.parent.glob(f"{DIST_DIRECTORY}.*")
-    assert state.read_bytes() == before
+    assert history.read_bytes().rstrip() == journal
+    assert state.read_bytes() != snapshot
+    assert RunState.load(state)["core"].status == "building"
+    assert RunState.load(state).run_id == before.run_id
     assert (files / "core" / "core-1.0.tar.gz").read_text() == "built"
     assert not (begun.parent / DIST_DIRECTORY).exists()
 
@@ -228,7 +240,8 @@ def test_a_run_that_another_process_began_meanwhile_is_not_put_aside(begun: Path
         async def files(self, package: str, version: str) -> Mapping[str, str]:
             """See `Index.files`: another process begins a run while we ask."""
             if RunState.load(begun).is_finished():
-                plan(OTHER).save(begun)
+                set_aside(begun, unfinished=False)
+                RunStore.create(begun, plan(OTHER)).close()
             return await super().files(package, version)
 
     with pytest.raises(ReleaseKitError, match="another process began") as caught:
@@ -251,8 +264,46 @@ def test_a_corrupt_file_is_refused_and_fresh_puts_it_aside(path: Path) -> None:
     assert caught.value.code is E.STATE_CORRUPTED
 
     open_it(path, plan(), fresh=True).close()
-    (aside,) = path.parent.glob(f"{STATE_FILENAME}.*")
+    (aside,) = set_aside_in(path.parent)
     assert aside.read_text() == "{"
+
+
+def test_a_corrupt_journal_is_refused_and_fresh_puts_it_aside(begun: Path) -> None:
+    journal_path(begun).write_text("{")
+    with pytest.raises(ReleaseKitError, match=r"journal: line 1 ") as caught:
+        open_it(begun, plan())
+    assert caught.value.code is E.STATE_CORRUPTED
+    assert "--fresh" in caught.value.hint
+
+    open_it(begun, plan(), fresh=True).close()
+    _, journal = set_aside_in(begun.parent)
+    assert journal.read_text() == "{"
+
+
+def test_a_run_of_which_only_the_journal_is_left_goes_on(begun: Path) -> None:
+    run_id = RunState.load(begun).run_id
+    begun.unlink()
+
+    with open_it(begun, plan()) as store:
+        assert store.state.run_id == run_id
+    assert begun.exists()
+
+
+def test_a_crash_while_a_run_is_put_aside_leaves_it_in_its_place(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = RunState.load(begun).run_id
+    rename = Path.rename
+
+    def crash(old: Path, new: Path) -> Path:
+        if old == journal_path(begun):
+            raise KeyboardInterrupt
+        return rename(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", crash)
+        with pytest.raises(KeyboardInterrupt):
+            set_aside(begun, unfinished=True)
+
+    assert RunState.load(begun).run_id == run_id
 
 
 @pytest.mark.parametrize("fresh", [False, True])
