@@ -172,3 +172,23 @@ import structlog
 assert not structlog.is_configured(), "configured"
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+EXPECT = """
+from releasekit import logging
+import sys
+logging.expect("warning")
+assert "structlog" not in sys.modules
+logging.get_logger().info("quiet")
+logging.get_logger("module").warning("loud", key="a value")
+import structlog
+structlog.configure(processors=[lambda *_: "the user's own"])
+logging.get_logger().warning("loud")
+"""
+
+
+def test_logging_that_is_expected_is_set_up_when_something_is_logged_and_never_over_the_users_own() -> None:
+    done = subprocess.run([sys.executable, "-c", EXPECT], capture_output=True, text=True, check=True)
+    assert 'level=warning event=loud key="a value"\n' in done.stderr
+    assert "quiet" not in done.stderr
+    assert done.stdout == "the user's own\n"

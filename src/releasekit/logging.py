@@ -1,7 +1,7 @@
 """Logs: structlog on stderr, one event per fact, and no secret in any of them.
 
 A library does not configure its user's logging: `get_logger` only names a logger, and the command line calls
-`configure`. structlog is imported when something is logged, since it takes longer to import than most
+`expect` or `configure`. structlog is imported when something is logged, since it takes longer to import than most
 commands take to run.
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 REDACTED: Final = "[redacted]"
 _SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL", re.IGNORECASE)
 _USER_INFO: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")  # to the last @: a password may have one
+_expected: Final[list[str]] = []
 _SHORTEST_SECRET: Final = 6  # characters; a shorter value would blank out ordinary words
 
 
@@ -37,6 +38,8 @@ def get_logger(name: str = "releasekit") -> FilteringBoundLogger:
     """
     import structlog  # noqa: PLC0415  # slow
 
+    if _expected and not structlog.is_configured():
+        configure(level=_expected[0])
     logger: FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
 
@@ -87,6 +90,15 @@ class _Unbroken:
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+
+
+def expect(level: str) -> None:
+    """Have `configure` called when something is logged first, which it seldom is.
+
+    Args:
+        level: The least level that is printed then.
+    """
+    _expected[:] = [level]
 
 
 def configure(*, level: str = "info", json: bool = False) -> None:

@@ -40,7 +40,7 @@ class RunStore:
         path: Its state file.
     """
 
-    def __init__(self, path: Path, state: RunState, lock: RunLock, writer: Writer) -> None:
+    def __init__(self, path: Path, state: RunState, writer: Writer, lock: RunLock) -> None:
         self.path = path
         self.state = state
         self._lock = lock
@@ -70,7 +70,7 @@ class RunStore:
                 hint = "open it to go on with that run, or move it aside"
                 raise ReleaseKitError(E.STATE_EXISTS, f"there is already a run in {path}", hint)
             with LOCK:  # nothing may happen to it before somebody takes note of that
-                store = cls(path, state, lock, _begin_journal(path, state))
+                store = cls(path, state, _begin_journal(path, state), lock)
             store._refresh()
         return store
 
@@ -94,13 +94,14 @@ class RunStore:
         with _locked(path) as lock:
             journal = files.journal_path(path)
             if os.path.lexists(journal):
-                state, writer = _open_journal(journal, path, git_sha)
+                store = cls(path, *_open_journal(journal, path, git_sha), lock)
             else:
                 state = _checked(RunState.load(path), git_sha)
-                writer = _begin_journal(path, state)
+                store = cls(path, state, _begin_journal(path, state), lock)
+                store._refresh()  # it may tell of a journal that is gone
             atomic.remove_leftovers(path)
             atomic.remove_leftovers(journal)
-            return cls(path, state, lock, writer)
+        return store
 
     def commit(self) -> None:
         """Return when every trigger fired and every package declared so far is durable.

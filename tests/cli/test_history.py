@@ -98,3 +98,20 @@ def test_a_history_that_is_not_there_is_a_message(workspace: Workspace) -> None:
     assert "RK-STATE-NO-HISTORY" in workspace.releasekit("history").stderr
     workspace.releasekit(*OUT, "--fresh")
     assert "RK-STATE-UNKNOWN-PACKAGE" in workspace.releasekit("history", "--package", "nobody").stderr
+
+
+def test_a_torn_end_is_warned_of_on_stderr_and_leaves_json_alone(workspace: Workspace) -> None:
+    workspace.releasekit(*OUT)
+    journal = workspace.root / ".releasekit-state.journal"
+    journal.write_bytes(journal.read_bytes()[:-5])
+    for command in ("status", "history"):
+        shown = workspace.releasekit(command, "--json")
+        assert json.loads(shown.stdout)["run_id"]
+        assert "level=warning event=releasekit.journal_torn" in shown.stderr
+
+    again = workspace.releasekit(*OUT)
+
+    assert again.returncode == 0
+    assert "releasekit.journal_torn" in again.stderr
+    assert set(workspace.statuses().values()) == {"published"}
+    assert workspace.releasekit("status").stderr == ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from releasekit import logging
 from releasekit.errors import ReleaseKitError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def main() -> int:
     Returns:
         The exit code, as the group's help lists them.
     """
+    logging.expect("warning")
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1 << 18  # bytes that are read at once
 _UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_VERSION: Final = re.compile(rb'{"journal":(\d{1,9}),')
 _LINE_BEGINS: Final = re.compile(rb'(?={"(?:seq|journal)":)')
 _NOT_BLANK: Final = re.compile(rb"[^\n]+")
 
@@ -93,6 +94,9 @@ class Reader(Generic[H, R]):
         self.tail: Tail | None = None
         self._chunks = _read(fd)
         first, newline, rest = next(self._chunks, b"").partition(b"\n")
+        if (version := _VERSION.match(first)) and int(version[1]) != VERSION:
+            problem = f"is of version {int(version[1])}, and this releasekit reads {VERSION}: use the one that wrote it"
+            raise JournalError(1, problem)
         behind = self.position.behind(first + newline, 0)
         if behind is None:
             raise JournalError(1, "is not the header of a journal, or is damaged")
@@ -102,8 +106,6 @@ class Reader(Generic[H, R]):
             self.header = self._header.decode(first)
         except _UNDECODABLE as error:
             raise JournalError(1, f"is sealed, but is no header: {error}") from None
-        if self.header.journal != VERSION:
-            raise JournalError(1, f"is of version {self.header.journal}; this releasekit reads {VERSION}")
 
     def __iter__(self) -> Iterator[R]:
         for chunk in self._chunks:
