@@ -1,6 +1,7 @@
 """The aggregate: one `PackageState` a package, and the `RunState` that holds them.
 
-`package` is a machine's model, `audience` who is told when it moves, `graph` who waits for whom, `run` the aggregate.
+`package` is a machine's model with its `triggers`, `audience` who is told when it moves, `run` the aggregate with the
+`questions` it answers, `graph` who waits for whom.
 `records` is what the journal says, `snapshot` the state file's format, `files` which of the two is read.
 """
 

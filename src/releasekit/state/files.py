@@ -98,7 +98,7 @@ def replay(fd: int, journal: Path, path: Path, keep: list[records.Record] | None
         raise StateCorruptedError(journal, f"line {error.line}", error.problem) from None
     if reader.tail and reader.tail.has_records and _has_seen(path, reader.header.run_id, reader.position.seq + 1):
         problem = "is damaged: the state file has what it said, and records behind it are good"
-        raise StateCorruptedError(journal, f"line {reader.tail.line}", problem)
+        raise StateCorruptedError(journal, f"line {reader.position.seq + 2}", problem)
     header = reader.header
     run = Snapshot(header.git_sha, header.created_at, header.run_id, header.index, list(packages.values()))
     return Replayed(run, reader.position, reader.tail)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Protocol, TypeVar
 from releasekit.lifecycle import ALLOWED, RULES, PackageStatus, Trigger, move, rule_for, trigger_towards
 from releasekit.state import values
 from releasekit.state.audience import LOCK, Transition
+from releasekit.state.triggers import Triggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,7 +48,7 @@ class Recorded(Protocol):
     reason: str | None
 
 
-class PackageState:
+class PackageState(Triggers):
     """One package of a run.
 
     Args:
@@ -145,42 +146,6 @@ class PackageState:
         _set(package, "reason", reason)
         _set(package, "_audience", None)
         return package
-
-    def start_building(self) -> None:
-        """Begin the release: `pending` → `building`, one more attempt."""
-        self.fire(Trigger.START_BUILDING)
-
-    def record_artifacts(self, artifacts: Mapping[str, str]) -> None:
-        """Store what was built: file name → sha256 (64 lower-case hex digits); stays `building`."""
-        self.fire(Trigger.RECORD_ARTIFACTS, artifacts=artifacts)
-
-    def start_publishing(self) -> None:
-        """Declare that upload is about to begin: `building` → `publishing`."""
-        self.fire(Trigger.START_PUBLISHING)
-
-    def start_verifying(self) -> None:
-        """Declare that upload is over: `publishing` → `verifying`."""
-        self.fire(Trigger.START_VERIFYING)
-
-    def confirm(self) -> None:
-        """Declare that the index shows every file: `verifying` → `published`."""
-        self.fire(Trigger.CONFIRM)
-
-    def fail(self, error: str) -> None:
-        """Give up with an error text, cut at `MAX_TEXT` characters: in flight → `failed`."""
-        self.fire(Trigger.FAIL, error=error)
-
-    def skip(self, reason: str) -> None:
-        """Leave the package out, and say why: `pending` → `skipped`."""
-        self.fire(Trigger.SKIP, reason=reason)
-
-    def retry(self) -> None:
-        """Give a failed package another chance: `failed` → `pending`."""
-        self.fire(Trigger.RETRY)
-
-    def recover(self) -> None:
-        """Take back what a crash interrupted: in flight → `pending`."""
-        self.fire(Trigger.RECOVER)
 
     def may(self, trigger: Trigger) -> bool:
         """Tell whether a trigger is legal now."""

@@ -150,18 +150,16 @@ def replay(reader: Reader[Header, Record], keep: list[Record] | None = None) -> 
         JournalError: A record can't be trusted, or says what can't have happened.
     """
     packages: dict[str, PackageState] = {}
-    record = None
-    try:
-        for record in reader if keep is None else _kept(reader, keep):
-            if record.trigger is None:
+    for record in reader if keep is None else _kept(reader, keep):
+        try:
+            if record.trigger is None or record.declared is not None:
                 _declare(packages, record)
             elif package := packages.get(record.package):
                 package.replay(record.trigger, record)
             else:
                 raise values.invalid(f"{record.package!r:.100}", "was never declared")
-    except ReleaseKitError as error:
-        line = record.seq + 1 if record else 1
-        raise JournalError(line, f"can't have happened: {error.message}") from None
+        except ReleaseKitError as error:
+            raise JournalError(record.seq + 1, f"can't have happened: {error.message}") from None
     if len(packages) < reader.header.packages:
         problem = f"is missing: the run began with {reader.header.packages} packages, and {len(packages)} are there"
         raise JournalError(reader.position.seq + 2, problem)
@@ -183,4 +181,4 @@ def _declare(packages: dict[str, PackageState], record: Record) -> None:
         packages[declared.name] = PackageState.restored(*astuple(declared))
 
 
-_OF_A_TRIGGER: Final = ("source", "target", "artifacts", "error", "reason")
+_OF_A_TRIGGER: Final = ("trigger", "source", "target", "artifacts", "error", "reason")

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.lifecycle import FINAL, IN_FLIGHT, TERMINAL, PackageStatus
+from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.persistence import atomic
 from releasekit.state import files, graph, records, snapshot, values
 from releasekit.state.audience import LOCK, Audience
 from releasekit.state.errors import UnknownPackageError, another_commit
 from releasekit.state.package import PackageState, fire_towards
+from releasekit.state.questions import Questions
 
 if TYPE_CHECKING:
     import os
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 STATE_FILENAME: Final = ".releasekit-state.json"
 
 
-class RunState:
+class RunState(Questions):
     """Every package of one run.
 
     Args:
@@ -135,55 +136,6 @@ class RunState:
                 fire_towards(PackageState(name), status, error)  # raises before anything is declared
                 self._adopt(PackageState(name))
                 fire_towards(self[name], status, error)
-
-    def pending_packages(self) -> list[str]:
-        """Name the packages that wait, sorted."""
-        return graph.with_status(self._packages, PackageStatus.PENDING)
-
-    def failed_packages(self) -> list[str]:
-        """Name the packages that failed, sorted."""
-        return graph.with_status(self._packages, PackageStatus.FAILED)
-
-    def published_packages(self) -> list[str]:
-        """Name the packages that are published, sorted."""
-        return graph.with_status(self._packages, PackageStatus.PUBLISHED)
-
-    def skipped_packages(self) -> list[str]:
-        """Name the packages that are left out, sorted."""
-        return graph.with_status(self._packages, PackageStatus.SKIPPED)
-
-    def unfinished_packages(self) -> list[str]:
-        """Name the packages that are neither published, skipped nor failed, sorted."""
-        return graph.unfinished(self._packages)
-
-    def ready_packages(self) -> list[str]:
-        """Name the unfinished packages whose requirements are all published or skipped, sorted.
-
-        Takes time linear in packages plus requirements.
-
-        Raises:
-            UnknownPackageError: A package requires one that was never declared.
-        """
-        return graph.ready(self._packages)
-
-    def blocked_packages(self) -> dict[str, tuple[str, ...]]:
-        """Map every pending package that can't go on to the failed packages at the root of it, both sorted.
-
-        Takes a number of steps linear in packages plus requirements. Requirements in a circle can never go on,
-        and may show only some of their roots.
-
-        Raises:
-            UnknownPackageError: A package requires one that was never declared.
-        """
-        return graph.blocked(self._packages)
-
-    def is_complete(self) -> bool:
-        """Tell whether every package is published, skipped or failed."""
-        return all(package.status in TERMINAL for package in self._packages.values())
-
-    def is_finished(self) -> bool:
-        """Tell whether nothing is left to do: every package is published or skipped."""
-        return all(package.status in FINAL for package in self._packages.values())
 
     def validate_sha(self, current_sha: str) -> None:
         """Check that this run belongs to a commit.
