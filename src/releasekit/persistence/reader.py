@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 1 << 18  # bytes that are read at once
 _UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _VERSION: Final = re.compile(rb'{"journal":(\d{1,9}),')
+_LINE: Final = re.compile(rb"[^\n]*\n|[^\n]+")
 _LINE_BEGINS: Final = re.compile(rb'(?={"(?:seq|journal)":)')
 _NOT_BLANK: Final = re.compile(rb"[^\n]+")
 
@@ -113,11 +114,11 @@ class Reader(Generic[H, R]):
             if records is not None:
                 yield from records
                 continue
-            for start, line in _lines(chunk):  # one by one: somewhere among them the good ones end
-                records = self._take(line)
+            for line in _LINE.finditer(chunk):  # pragma: no branch  # somewhere among them the good ones end
+                records = self._take(line[0])
                 if records is None:
-                    self._refuse_misplaced(line)
-                    self._judge(line.rstrip(b"\n"), chain([chunk[start:]], self._chunks))
+                    self._refuse_misplaced(line[0])
+                    self._judge(line[0].rstrip(b"\n"), chain([chunk[line.start() :]], self._chunks))
                     return
                 yield from records
 
@@ -129,7 +130,7 @@ class Reader(Generic[H, R]):
         one = lines.index(b"\n") == len(lines) - 1
         wanted = self.position.seq + 1
         try:
-            records = self._record.decode_lines(lines)
+            records = [self._record.decode(lines)] if one else self._record.decode_lines(lines)
         except _UNDECODABLE as error:
             if not one:
                 return None
@@ -143,8 +144,9 @@ class Reader(Generic[H, R]):
         return records
 
     def _refuse_misplaced(self, line: bytes) -> None:
-        """Refuse a whole record that stands right behind a good one but is not the next one."""
+        """Refuse a whole line that stands right behind a good one but is not the next one."""
         wanted = self.position.seq + 1
+        self._refuse_header(line, wanted + 1)
         record = _decoded(self._record, line)
         if record and record.seq != wanted:
             _, comma, rest = line.partition(b",")
@@ -173,15 +175,18 @@ class Reader(Generic[H, R]):
     def _weigh(self, line: bytes, number: int) -> None:
         """Refuse the journal if a line behind a bad one proves that this is no torn write."""
         wanted = self.position.seq + 1
-        if _decoded(self._header, line):
-            raise JournalError(number, "is the header of a journal, which has its place in line 1")
+        self._refuse_header(line, number)
         record = _decoded(self._record, line)
         if record and self.tail:
             if record.seq < wanted:
                 raise JournalError(number, _misplaced(record.seq, wanted))
             if record.flushed >= wanted:
-                raise JournalError(wanted + 1, f"is damaged: line {number} is good, and was written later")
+                raise JournalError(wanted + 1, f"is damaged: record {record.seq} is good, and was written later")
             self.tail = self.tail._replace(has_records=True)
+
+    def _refuse_header(self, line: bytes, number: int) -> None:
+        if _decoded(self._header, line):
+            raise JournalError(number, "is the header of a journal, which has its place in line 1")
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], line: bytes) -> T | None:
@@ -195,15 +200,6 @@ def _misplaced(seq: int, wanted: int) -> str:
     if seq > wanted:
         return f"is record {seq}: record {wanted} is missing"
     return f"is record {seq}, which has its place in line {seq + 1}"
-
-
-def _lines(chunk: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield where each line begins, and the line with its end, if it has one."""
-    start = 0
-    while start < len(chunk):
-        stop = chunk.find(b"\n", start) + 1 or len(chunk)
-        yield start, chunk[start:stop]
-        start = stop
 
 
 def _read(fd: int) -> Iterator[bytes]:

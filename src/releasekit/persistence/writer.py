@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence import atomic
+from releasekit.persistence.journal import MAX_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,7 +153,7 @@ class Writer:
     def _write_ahead(self, end: int) -> None:
         """Make room for the next records. A disk that is full has none, and that is no failure yet."""
         try:
-            atomic.write_all_at(self._fd, b"\n" * SPACE, end)
+            atomic.write_all_at(self._fd, b"\n" * min(SPACE, MAX_BYTES - end), end)  # more would not be read
         except OSError as error:
             if error.errno not in _FULL:
                 raise

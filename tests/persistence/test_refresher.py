@@ -1,0 +1,184 @@
+"""Refreshing in a thread: soon after a change, once for many, seldom if it is slow, and never after the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from releasekit.persistence import refresher
+from releasekit.persistence.refresher import Refresher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATIENCE = 30.0  # seconds for a thread to get its turn
+
+
+class Refreshed:
+    """Counts refreshes, and lets a test wait for one or hold one up."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.begun = threading.Semaphore(0)
+        self.go_on = Event()
+        self.go_on.set()
+        self.threads: set[Thread] = set()
+
+    def __call__(self) -> None:
+        self.count += 1
+        self.threads.add(threading.current_thread())
+        self.begun.release()
+        assert self.go_on.wait(PATIENCE)
+
+    def wait(self) -> bool:
+        return self.begun.acquire(timeout=PATIENCE)
+
+
+@pytest.fixture
+def refreshed() -> Refreshed:
+    return Refreshed()
+
+
+@pytest.fixture
+def refresh(refreshed: Refreshed) -> Iterator[Refresher]:
+    refresh = Refresher(refreshed)
+    yield refresh
+    refreshed.go_on.set()
+    refresh.close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that refreshers make, none of which takes any time."""
+    seen: list[float] = []
+    wait = Event.wait
+
+    def wait_or_note(event: Event, timeout: float | None = None) -> bool:
+        if timeout is None or timeout == PATIENCE:
+            return wait(event, timeout)
+        seen.append(timeout)
+        return event.is_set()
+
+    monkeypatch.setattr(Event, "wait", wait_or_note)
+    return seen
+
+
+def test_a_snapshot_is_never_older_than_a_second_if_it_is_quick() -> None:
+    assert refresher.INTERVAL == 0.8
+    assert refresher.SHARE == 0.05
+
+
+def test_a_change_is_followed_by_a_refresh_after_the_interval(
+    refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresher, "INTERVAL", 0.05)
+    begun = time.monotonic()
+    refresh.changed()
+    assert refreshed.wait()
+    assert time.monotonic() - begun >= 0.05
+
+
+def test_nothing_is_refreshed_before_a_change(refresh: Refresher, refreshed: Refreshed, pauses: list[float]) -> None:
+    assert not [thread for thread in threading.enumerate() if thread.name == "releasekit-refresh"]
+    refresh.close()
+    assert (refreshed.count, pauses) == (0, [])
+
+
+@pytest.mark.usefixtures("pauses")
+def test_all_refreshes_run_in_one_thread_that_holds_nobody_up(refresh: Refresher, refreshed: Refreshed) -> None:
+    for _ in range(3):
+        refresh.changed()
+        assert refreshed.wait()
+    (thread,) = refreshed.threads
+    assert thread.name == "releasekit-refresh"
+    assert thread.daemon
+    assert thread is not threading.main_thread()
+
+
+def test_many_changes_in_an_interval_are_followed_by_one_refresh(
+    refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresher, "INTERVAL", 0.1)
+    for _ in range(100):
+        refresh.changed()
+    assert refreshed.wait()
+    assert not refreshed.begun.acquire(timeout=0.25)
+    assert refreshed.count == 1
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_change_during_a_refresh_is_followed_by_another(refresh: Refresher, refreshed: Refreshed) -> None:
+    refreshed.go_on.clear()
+    refresh.changed()
+    assert refreshed.wait()
+    refresh.changed()
+    refreshed.go_on.set()
+    assert refreshed.wait()
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(0.0, 0.8), (0.04, 0.8), (0.05, 1.0), (3.0, 60.0)])
+def test_what_takes_long_is_done_so_seldom_that_it_takes_a_small_share_of_the_time(  # noqa: PLR0913, PLR0917
+    refresh: Refresher,
+    refreshed: Refreshed,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    pause: float,
+) -> None:
+    times = iter([100.0, 100.0 + seconds, 200.0, 200.0])
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "perf_counter", lambda: next(times))
+        for _ in range(2):
+            refresh.changed()
+            assert refreshed.wait()
+        refresh.close()
+    assert pauses[0] == refresher.INTERVAL
+    assert pauses[1] == pytest.approx(pause)
+
+
+def test_closing_ends_the_thread_and_refreshes_no_more(
+    refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresher, "INTERVAL", 1000.0)
+    refresh.changed()
+    refresh.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "releasekit-refresh"]
+    refresh.changed()
+    refresh.close()
+    assert refreshed.count == 0
+
+
+@pytest.mark.usefixtures("pauses")
+def test_closing_waits_for_a_refresh_under_way(refresh: Refresher, refreshed: Refreshed) -> None:
+    refreshed.go_on.clear()
+    refresh.changed()
+    assert refreshed.wait()
+    closing = Thread(target=refresh.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    refreshed.go_on.set()
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
+    assert refreshed.count == 1
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_thread_that_waits_for_changes_ends_at_close(refresh: Refresher, refreshed: Refreshed) -> None:
+    refresh.changed()
+    assert refreshed.wait()
+    refresh.close()
+    (thread,) = refreshed.threads
+    assert not thread.is_alive()
+    assert refreshed.count == 1
+
+
+def test_a_change_after_the_end_refreshes_nothing(refresh: Refresher, refreshed: Refreshed) -> None:
+    refresh.close()
+    refresh.changed()
+    refresh.close()
+    assert refreshed.count == 0
