@@ -6,14 +6,12 @@ programs have them.
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks.measure import Result, middle
+from tests.benchmarks.measure import Result, middle, python
 
 import releasekit
 from releasekit import STATE_FILENAME, RunState
@@ -22,28 +20,22 @@ TURNS = 21
 PUBLIC = f"from releasekit import {', '.join(releasekit.__all__)}"
 PEERS = "import structlog, transitions"
 TIMED = "import time; begun = time.perf_counter()\n{}\nprint(time.perf_counter() - begun)"
-ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-
-def run(arguments: list[str]) -> str:
-    done = subprocess.run([sys.executable, *arguments], env=ENVIRON, capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 def seconds_inside(statement: str) -> float:
     """Time a statement inside a fresh process."""
-    return float(run(["-c", TIMED.format(statement)]))
+    return float(python("-c", TIMED.format(statement)))
 
 
 def seconds_outside(*arguments: str) -> float:
     """Time a whole process."""
     begun = time.perf_counter()
-    run([*arguments])
+    python(*arguments)
     return time.perf_counter() - begun
 
 
 def import_results() -> list[Result]:
-    run(["-c", f"{PUBLIC}\n{PEERS}"])  # to compile
+    python("-c", f"{PUBLIC}\n{PEERS}")  # to compile
     turns = [(seconds_inside(PUBLIC), seconds_inside(PEERS)) for _ in range(TURNS)]
     ours, peers = (middle([turn[side] for turn in turns]) for side in (0, 1))
     return [Result("import of every public name", _ms(ours), f"{PEERS}, {_ms(peers)}", ours / peers, 1.5, 1)]
@@ -55,7 +47,7 @@ def command_results(workspace: Path) -> list[Result]:
     for name, arguments in commands.items():
         command = ["-m", "releasekit", *arguments]
         try:
-            run(command)  # to compile, and to see that it works
+            python(*command)  # to compile, and to see that it works
         except subprocess.CalledProcessError as error:
             print(f"{name} is left out, since it fails: {error.stderr.strip()[-300:]}")
             continue
