@@ -10,14 +10,15 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support import told
 import transitions
+from tests.support import told
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import (
     ALLOWED,
     FINAL,
     IN_FLIGHT,
+    RULES,
     TABLE,
     TERMINAL,
     IllegalTransitionError,
@@ -130,7 +131,9 @@ def test_an_illegal_trigger_raises_and_changes_nothing(status: str, trigger: str
     assert error.allowed == tuple(t for t in TRIGGERS if (status, t) in EXPECTED) == package.allowed_triggers()
     assert status in str(error)
     assert trigger in str(error)
-    assert all(allowed in error.hint for allowed in error.allowed)
+    told = f"allowed in {error.status}: {', '.join(error.allowed)}"
+    assert error.hint == (told if error.allowed else f"{error.status} is final: nothing is allowed any more")
+    assert error.value == error.message
 
 
 @pytest.mark.parametrize("clone", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])  # noqa: S301  # our own
@@ -232,23 +235,42 @@ def test_a_value_that_cant_be_stored_changes_nothing(status: str, trigger: str, 
     with pytest.raises(ReleaseKitError) as caught:
         method(*carried)
     assert caught.value.code is E.STATE_INVALID_VALUE
+    field = {"fail": "error", "skip": "reason", "record_artifacts": "artifacts"}[trigger]
+    assert caught.value.message.startswith(f"{field} ")
     assert package.fields() == before
 
 
+def test_an_error_of_another_type_is_named() -> None:
+    with pytest.raises(ReleaseKitError) as caught:
+        a_package("building").fail(5)  # type: ignore[arg-type]
+    assert caught.value.message == "error must be a string, not int"
+
+
 @pytest.mark.parametrize(
-    ("trigger", "carried"),
+    ("trigger", "carried", "message"),
     [
-        pytest.param(Trigger.FAIL, {}, id="without-what-it-carries"),
-        pytest.param(Trigger.FAIL, {"reason": "x"}, id="with-another-field"),
-        pytest.param(Trigger.FAIL, {"error": "x", "reason": "x"}, id="with-two-fields"),
-        pytest.param(Trigger.START_PUBLISHING, {"status": "published"}, id="with-a-status"),
+        pytest.param(Trigger.FAIL, {}, "fail carries error, not nothing", id="without-what-it-carries"),
+        pytest.param(Trigger.FAIL, {"reason": "x"}, "fail carries error, not reason", id="with-another-field"),
+        pytest.param(
+            Trigger.FAIL, {"error": "x", "reason": "x"}, "fail carries error, not error, reason", id="with-two-fields"
+        ),
+        pytest.param(
+            Trigger.START_PUBLISHING,
+            {"status": "published"},
+            "start_publishing carries nothing, not status",
+            id="with-a-status",
+        ),
+        pytest.param(Trigger.START_PUBLISHING, {"": ""}, "start_publishing carries nothing, not nothing", id="no-name"),
     ],
 )
-def test_fire_refuses_fields_that_the_trigger_does_not_carry(trigger: Trigger, carried: dict[str, str]) -> None:
+def test_fire_refuses_fields_that_the_trigger_does_not_carry(
+    trigger: Trigger, carried: dict[str, str], message: str
+) -> None:
     package = a_package("building")
     before = package.fields()
-    with pytest.raises(TypeError, match="carries"):
+    with pytest.raises(TypeError) as caught:
         package.fire(trigger, **carried)
+    assert str(caught.value) == message
     assert package.fields() == before
 
 
@@ -266,6 +288,12 @@ def test_two_rules_for_the_same_status_and_trigger_fail() -> None:
     again = Rule(Trigger.SKIP, (PackageStatus.BUILDING, PackageStatus.PENDING), PackageStatus.FAILED)
     with pytest.raises(ValueError, match="two rules for skip in pending"):
         index_rules([once, again])
+
+
+def test_the_table_is_indexed_by_status_and_trigger() -> None:
+    rules = index_rules(TABLE)
+    assert rules == RULES
+    assert all(rules[source, rule.trigger] is rule for rule in TABLE for source in rule.sources)
 
 
 def test_the_indexed_table_cant_be_changed() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
-from releasekit.state import STATE_FILENAME, RunState, records
+from releasekit.state import STATE_FILENAME, RunState, journal_path, records
 from releasekit.state.history import Event, durations, read_history
 from releasekit.store import RunStore
 
@@ -104,6 +104,8 @@ def test_events_stand_in_their_order_with_number_and_time(store: RunStore, clock
 
     events = history_of(store).events
 
+    assert events[0] == Event(1, BEGIN, "core", None, None, PackageStatus.PENDING, 0.0, {})
+    assert [event.time.tzinfo for event in events] == [UTC] * 4
     assert [(event.seq, event.package) for event in events] == [(1, "core"), (1, "top"), (2, "top"), (3, "late")]
     assert [event.time for event in events] == [BEGIN, BEGIN, clock.time, clock.time]
     assert events[2] == Event(
@@ -145,6 +147,33 @@ def test_time_between_a_crash_and_the_resume_counts_for_nobody(store: RunStore, 
     assert taken["core"] == {PackageStatus.PENDING: 2.0, PackageStatus.BUILDING: 1.0}
     assert taken["top"] == {PackageStatus.PENDING: 6.0, PackageStatus.BUILDING: 0.0}
 
+    clock.passes(4)
+    store.state["top"].fail("no")
+    clock.passes(50)
+    store.state.recover()
+    clock.passes(5)
+    core.start_building()
+    store.state.init_package("late")
+    clock.passes(6)
+    store.state["late"].start_building()
+
+    taken = durations(history_of(store).events)
+    assert taken["core"] == {PackageStatus.PENDING: 7.0, PackageStatus.BUILDING: 8.0}
+    assert taken["late"] == {PackageStatus.PENDING: 6.0}
+
+
+def test_a_resume_right_after_the_crash_takes_no_time_away(store: RunStore, clock: Clock) -> None:
+    core = store.state["core"]
+    core.start_building()
+    clock.passes(0.5)
+    store.state["top"].skip("")
+    clock.passes(0.25)
+    core.recover()
+    clock.passes(1)
+    core.start_building()
+
+    assert durations(history_of(store).events)["core"] == {PackageStatus.PENDING: 1.0, PackageStatus.BUILDING: 0.5}
+
 
 def test_a_clock_that_is_set_back_takes_no_time(store: RunStore, clock: Clock) -> None:
     core = store.state["core"]
@@ -162,7 +191,9 @@ def test_a_run_without_a_journal_has_no_history(tmp_path: Path) -> None:
     with pytest.raises(ReleaseKitError, match="has no journal beside it") as caught:
         read_history(path)
     assert caught.value.code is E.STATE_NO_HISTORY
-    assert caught.value.hint
+    assert caught.value.hint == (
+        "a run has a journal from the moment that releasekit opens it; `releasekit status` shows where it is"
+    )
 
 
 def test_a_run_without_packages_has_an_empty_history(tmp_path: Path) -> None:
@@ -184,7 +215,9 @@ def test_a_record_whose_time_is_none_is_refused(store: RunStore, monkeypatch: py
 
     monkeypatch.setattr(records, "Event", untimed)
     store.state["core"].start_building()
-    with pytest.raises(ReleaseKitError, match="has a time that is none") as caught:
+    with pytest.raises(ReleaseKitError) as caught:
         history_of(store)
     assert caught.value.code is E.STATE_CORRUPTED
+    place = f"{journal_path(store.path)}: a record has a time that is none"
+    assert caught.value.message == f"{place}: Invalid isoformat string: 'yesterday'"
     assert RunState.load(store.path)["core"].status is PackageStatus.BUILDING

@@ -148,8 +148,8 @@ def test_an_unknown_name_in_an_empty_run_says_that_it_is_empty() -> None:
 def test_a_directory_without_a_run_is_an_error_that_names_it(tmp_path: Path) -> None:
     error = no_run(tmp_path)
     assert error.code is E.STATE_NOT_FOUND
-    assert str(tmp_path) in error.message
-    assert error.hint
+    assert error.message == f"there is no run in {tmp_path}"
+    assert error.hint == "begin one with `releasekit publish --index NAME`, or name the workspace"
 
 
 LEADS_TO = {
@@ -316,9 +316,16 @@ def test_validate_sha_refuses_any_other_commit_with_a_hint(mine: str, head: str)
     with pytest.raises(ReleaseKitError) as caught:
         RunState(mine).validate_sha(head)
     assert caught.value.code is E.STATE_SHA_MISMATCH
-    assert (mine or "(none)") in caught.value.message
-    assert (head or "(none)") in caught.value.message
-    assert caught.value.hint
+    told = f"this run releases commit {mine or '(none)'}, but HEAD is {head or '(none)'}"
+    assert caught.value.message == told
+    start_over = "out to finish it, or start over with `releasekit publish --fresh`"
+    assert caught.value.hint == f"check {mine} {start_over}"
+
+
+def test_a_long_commit_is_shortened_in_the_hint() -> None:
+    with pytest.raises(ReleaseKitError, match="0123456789abcdef") as caught:
+        RunState("0123456789abcdef").validate_sha("")
+    assert caught.value.hint.startswith("check 0123456789ab out ")
 
 
 def test_recover_takes_back_what_was_in_flight_and_nothing_else() -> None:
@@ -372,6 +379,13 @@ def test_saving_leaves_nothing_but_the_file(tmp_path: Path) -> None:
     for _ in range(3):
         full_run().save(tmp_path / STATE_FILENAME)
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILENAME]
+
+
+def test_a_copy_has_the_runs_identity() -> None:
+    run = RunState("abc", created_at="2026-01-01T00:00:00+00:00", run_id="a run", index="./out")
+    for other in (copy.copy(run), copy.deepcopy(run)):
+        told = (other.git_sha, other.created_at, other.run_id, other.index)
+        assert told == ("abc", "2026-01-01T00:00:00+00:00", "a run", "./out")
 
 
 def test_a_run_differs_from_one_with_another_identity_or_package() -> None:

@@ -110,10 +110,10 @@ def _events(records: Iterable[Record]) -> Iterator[Event]:
         for declared in record.declared or ():
             entered[declared.name] = last - idle
             yield Event(record.seq, time, declared.name, None, None, declared.status, 0.0, {})
-        if record.trigger and record.source and record.target:
+        source, target = record.source, record.target
+        if source and target:
             carried = {name: value for name in _CARRIED if (value := getattr(record, name)) is not None}
             seconds = max(0.0, last - idle - entered[record.package])  # clocks can be set back
-            if record.source is not record.target:
+            if source is not target:
                 entered[record.package] = last - idle
-            package = record.package
-            yield Event(record.seq, time, package, record.trigger, record.source, record.target, seconds, carried)
+            yield Event(record.seq, time, record.package, trigger, source, target, seconds, carried)
