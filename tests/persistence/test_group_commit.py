@@ -7,16 +7,18 @@ import threading
 import time
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from releasekit.persistence.group_commit import GroupCommit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
-PATIENCE = 30.0  # seconds for a thread to get its turn
+T = TypeVar("T")
+
+PATIENCE = 10.0  # seconds for a thread to get its turn
 NAME = "releasekit-flush"
 
 
@@ -69,6 +71,11 @@ def flush_threads() -> list[Thread]:
     return [thread for thread in threading.enumerate() if thread.name == NAME]
 
 
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run something in an event loop, but not for ever."""
+    return asyncio.run(asyncio.wait_for(coroutine, PATIENCE))
+
+
 async def flush(group: GroupCommit) -> None:
     assert await group.next_flush() is None  # type: ignore[func-returns-value]  # and nothing else
 
@@ -78,7 +85,7 @@ def test_who_waits_goes_on_after_a_flush(group: GroupCommit, flushed: Flushed) -
         await flush(group)
         return flushed.ended
 
-    assert asyncio.run(commit()) == 1
+    assert run(commit()) == 1
 
 
 def test_nothing_is_flushed_and_no_thread_begun_before_anyone_waits(group: GroupCommit, flushed: Flushed) -> None:
@@ -92,7 +99,7 @@ def test_who_waits_at_the_same_time_shares_one_flush(group: GroupCommit, flushed
     async def commit_all() -> None:
         await asyncio.gather(*(flush(group) for _ in range(count)))
 
-    asyncio.run(commit_all())
+    run(commit_all())
     assert flushed.count == 1
 
 
@@ -110,7 +117,7 @@ def test_who_comes_during_a_flush_shares_the_next_one(group: GroupCommit, flushe
         await asyncio.gather(*late)
         return done
 
-    assert asyncio.run(commit_all()) == [False] * 3
+    assert run(commit_all()) == [False] * 3
     assert flushed.count == 2
 
 
@@ -119,7 +126,7 @@ def test_waiting_again_and_again_flushes_each_time_in_the_same_thread(group: Gro
         for _ in range(5):
             await flush(group)
 
-    asyncio.run(commit_all())
+    run(commit_all())
     assert flushed.count == 5
     (thread,) = set(flushed.threads)
     assert thread is not threading.main_thread()
@@ -135,7 +142,7 @@ def test_a_flush_begins_when_those_who_are_about_to_come_have_come(group: GroupC
         await first
         assert second.done()
 
-    asyncio.run(commit_all())
+    run(commit_all())
     assert flushed.count == 1
 
 
@@ -151,7 +158,7 @@ def test_the_event_loop_goes_on_during_a_flush(group: GroupCommit, flushed: Flus
         await waiter
         return waits
 
-    assert asyncio.run(commit_and_work())
+    assert run(commit_and_work())
 
 
 def test_one_who_is_cancelled_leaves_the_others_waiting(group: GroupCommit, flushed: Flushed) -> None:
@@ -166,7 +173,7 @@ def test_one_who_is_cancelled_leaves_the_others_waiting(group: GroupCommit, flus
         await waiter
         await flush(group)
 
-    asyncio.run(commit_and_cancel())
+    run(commit_and_cancel())
     assert flushed.count == 2
 
 
@@ -177,7 +184,7 @@ def test_a_flush_is_shared_also_after_one_for_which_all_were_cancelled(group: Gr
         waiter.cancel()
         await asyncio.gather(*(flush(group) for _ in range(3)))
 
-    asyncio.run(commit_and_cancel())
+    run(commit_and_cancel())
     assert flushed.ended == flushed.count <= 2
 
 
@@ -186,7 +193,7 @@ def test_the_next_event_loop_shares_flushes_too(group: GroupCommit, flushed: Flu
         await asyncio.gather(*(flush(group) for _ in range(3)))
 
     for _ in range(3):
-        asyncio.run(commit_all())
+        run(commit_all())
     assert flushed.count == 3
     assert {thread.name for thread in flushed.threads} == {NAME}
 
@@ -205,8 +212,8 @@ def test_an_event_loop_that_was_closed_in_the_middle_stops_nobody(group: GroupCo
         await waiters
 
     flushed.go_on.clear()
-    asyncio.run(come_and_go())
-    asyncio.run(commit_all())
+    run(come_and_go())
+    run(commit_all())
     assert flushed.count == flushed.ended == 2
 
 
@@ -219,13 +226,13 @@ def test_another_threads_event_loop_has_flushes_of_its_own(group: GroupCommit, f
 
     async def commit_here_and_elsewhere() -> None:
         await flush(group)
-        other = Thread(target=asyncio.run, args=[commit_elsewhere()])
+        other = Thread(target=run, args=[commit_elsewhere()])
         other.start()
         assert await asyncio.to_thread(done.get, timeout=PATIENCE) == 2
         await asyncio.to_thread(other.join, PATIENCE)
         await flush(group)
 
-    asyncio.run(commit_here_and_elsewhere())
+    run(commit_here_and_elsewhere())
     assert flushed.count == 3
     assert [thread.name == NAME for thread in flushed.threads] == [True, False, True]
 
@@ -240,7 +247,7 @@ def test_two_event_loops_that_come_at_once_both_get_their_flush(group: GroupComm
             await flush(group)
             ended.append(flushed.ended)
 
-    threads = [Thread(target=asyncio.run, args=[commit()]) for _ in range(2)]
+    threads = [Thread(target=run, args=[commit()]) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -277,17 +284,16 @@ def test_closing_waits_for_a_flush_under_way_and_for_those_in_line(group: GroupC
         assert not flush_threads()
         await waiter
 
-    asyncio.run(commit_and_close())
+    run(commit_and_close())
 
 
 def test_after_closing_nothing_is_flushed_and_nobody_waits(group: GroupCommit, flushed: Flushed) -> None:
     async def commit_after() -> None:
         group.close()
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(*(flush(group) for _ in range(3)))
-            await flush(group)
+        await asyncio.gather(*(flush(group) for _ in range(3)))
+        await flush(group)
 
-    asyncio.run(commit_after())
+    run(commit_after())
     assert flushed.count == 0
     assert not flush_threads()
 
@@ -302,15 +308,14 @@ def test_who_waited_for_the_next_flush_when_it_was_closed_goes_on_without(group:
         closing = asyncio.ensure_future(asyncio.to_thread(group.close))
         await asyncio.to_thread(wait_until_closing, group)
         flushed.go_on.set()
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(first, second, closing)
+        await asyncio.gather(first, second, closing)
 
-    asyncio.run(commit_and_close())
+    run(commit_and_close())
     assert flushed.count == 1
 
 
 def test_closing_twice_does_nothing(group: GroupCommit, flushed: Flushed) -> None:
-    asyncio.run(flush(group))
+    run(flush(group))
     for _ in range(3):
         group.close()
     assert flushed.count == 1

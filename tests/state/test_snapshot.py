@@ -323,9 +323,15 @@ def test_an_unknown_status_of_a_lenient_file_becomes_pending_with_a_warning(tmp_
         run = RunState.load(path)
     assert run["core"].status is PackageStatus.PENDING
     (event,) = logs
-    assert event["event"] == "releasekit.status_unknown"
-    assert event["log_level"] == "warning"
-    assert (event["file"], event["package"], event["status"]) == (str(path), "core", "yanked")
+    assert event == {
+        "event": "releasekit.status_unknown",
+        "log_level": "warning",
+        "module": "releasekit.state.snapshot",
+        "file": str(path),
+        "package": "core",
+        "status": "yanked",
+        "becomes": "pending",
+    }
 
 
 def test_a_lenient_file_is_strict_once_it_is_saved(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ class UnknownPackageError(ReleaseKitError, KeyError):
         package: Its name.
     """
 
-    def __init__(self, package: str, hint: str = "") -> None:
+    def __init__(self, package: str, hint: str) -> None:
         super().__init__(E.STATE_UNKNOWN_PACKAGE, f"there is no package {package!r} in this run", hint)
         self.args = (package, hint)
         self.package = package

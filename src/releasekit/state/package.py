@@ -258,7 +258,7 @@ class PackageState(Triggers):
         return _ROW(self)
 
 
-def fire_towards(package: PackageState, status: PackageStatus, text: str = "") -> None:
+def fire_towards(package: PackageState, status: PackageStatus, text: str) -> None:
     """Fire the one trigger that leads a package to a status.
 
     Args:
