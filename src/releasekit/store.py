@@ -176,7 +176,12 @@ class RunStore:
                 atomic.replace(self.path, encode())
                 self._refreshed = recorded
         except (OSError, ReleaseKitError) as error:
-            get_logger(__name__).warning("releasekit.snapshot_failed", file=str(self.path), error=str(error))
+            get_logger(__name__).warning(
+                "releasekit.snapshot_failed",
+                file=str(self.path),
+                error=str(error),
+                hint="the run goes on without: its journal has everything",
+            )
 
 
 def _begin_journal(path: Path, state: RunState) -> Writer:

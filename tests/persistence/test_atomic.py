@@ -444,3 +444,27 @@ def test_kill_9_at_any_moment_leaves_one_content_whole(tmp_path: Path) -> None:
         assert len(names(tmp_path)) <= 2
         atomic.remove_leftovers(path)
         assert names(tmp_path) == [path.name]
+
+
+def test_a_leftover_that_cant_be_removed_stays(tmp_path: Path) -> None:
+    path = tmp_path / ".releasekit-state.json"
+    stuck = path.with_name(".releasekit-state.json.0000000000000000.tmp")
+    stuck.mkdir()
+    other = path.with_name(".releasekit-state.json.0123456789abcdef.tmp")
+    other.touch()
+    atomic.remove_leftovers(path)
+    assert [*tmp_path.iterdir()] == [stuck]
+
+
+def test_a_directory_that_was_flushed_but_cant_be_closed_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = os.close
+
+    def refuse(fd: int) -> None:
+        close(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", refuse)
+        atomic.flush_directory(tmp_path)

@@ -281,3 +281,21 @@ def test_of_many_processes_one_at_a_time_holds_it(tmp_path: Path) -> None:
     contenders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
     assert [contender.communicate(timeout=60)[0] for contender in contenders] == ["20\n"] * 6
     assert not (tmp_path / "held").exists()
+
+
+def test_a_lock_that_the_file_system_refuses_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_fd: int, _operation: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", refuse)
+        with pytest.raises(OSError, match="could not lock: Input/output error") as caught:
+            RunLock(tmp_path)
+    assert caught.value.errno == errno.EIO
+    assert caught.value.filename == str(tmp_path / LOCK_FILENAME)
+    lock = RunLock(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", refuse)
+        lock.release()  # free when the process ends

@@ -345,22 +345,22 @@ def test_a_full_disk_has_no_space_to_write_ahead_and_that_is_no_failure(
     path: Path, written: Writer, disk: Disk, code: int
 ) -> None:
     disk.errors["space"] = OSError(code, os.strerror(code))
-    for seq in (1, 2):
+    for seq, more in ((1, ["space", "ftruncate"]), (2, [])):
         record(written, seq)
         written.flush()
         end = len(HEADER + lines(*range(seq)))
-        assert [call[0] for call in disk.taken()] == ["write", "space", "fdatasync"]
+        assert [call[0] for call in disk.taken()] == ["write", *more, "fdatasync"]
         assert (written.durable, path.stat().st_size) == (seq, end)
     assert path.read_bytes() == HEADER + lines(0, 1)
 
 
-def test_the_space_that_a_nearly_full_disk_had_is_used(path: Path, written: Writer, disk: Disk) -> None:
-    second = len(lines(0, 1)) - len(lines(0))
-    disk.room = second + 5
-    for seq, more in ((1, ["space", "space"]), (2, []), (3, ["space"])):
+def test_the_last_space_of_a_disk_is_left_to_others(path: Path, written: Writer, disk: Disk) -> None:
+    disk.room = 5
+    for seq, more in ((1, ["space", "space", "ftruncate"]), (2, []), (3, [])):
         record(written, seq)
         written.flush()
         assert [call[0] for call in disk.taken()] == ["write", *more, "fdatasync"]
+        assert path.stat().st_size == len(HEADER + lines(*range(seq)))
     assert path.read_bytes() == HEADER + lines(0, 1, 2)
 
 
@@ -458,7 +458,7 @@ def test_a_failure_is_told_to_everyone_and_nothing_is_tried_again(
         assert error.code is E.STATE_NOT_DURABLE
         assert error.message == f"the run could not be written to {path}: {cause}"
         assert error.hint == (
-            "mend the disk (space? permissions?) and run the same command again: it goes on from what was written"
+            "mend the disk (space? limits? permissions?) and run the same command again: it goes on from what was written"
         )
         assert error.__cause__ is cause
     assert written.try_flush() is False

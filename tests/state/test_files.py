@@ -438,11 +438,15 @@ def test_a_bad_record_that_the_state_file_has_not_seen_is_torn(
 
 
 @pytest.mark.usefixtures("naps")
-def test_a_state_file_that_cant_be_read_has_seen_nothing(path: Path, journal: Path) -> None:
+def test_nothing_is_cut_while_the_state_file_cant_be_asked(path: Path, journal: Path) -> None:
     journal.write_bytes(BAD)
     assert RunState.load(path)["core"].status is PackageStatus.BUILDING
     path.mkdir()
-    assert RunState.load(path)["core"].status is PackageStatus.BUILDING
+    for call in (RunState.load, RunStore.open):
+        with pytest.raises(IsADirectoryError) as caught:
+            call(path)
+        assert str(caught.value) == f"Failed to read {path}: Is a directory"
+    assert journal.read_bytes() == BAD
 
 
 @pytest.mark.usefixtures("naps")

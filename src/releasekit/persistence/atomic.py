@@ -131,14 +131,19 @@ def flush_directory(directory: Path) -> None:
     try:
         flush(fd)
     finally:
-        os.close(fd)
+        with contextlib.suppress(OSError):  # what counts has been flushed
+            os.close(fd)
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove the temporary files that killed writers of this file left. Only for who alone may write it."""
+    """Remove the temporary files that killed writers of this file left. Only for who alone may write it.
+
+    They do no harm, so one that can't be removed stays.
+    """
     target = Path(os.path.realpath(path))
     for leftover in target.parent.glob(glob.escape(_stem(target)) + "[0-9a-f]" * 2 * _RANDOM_BYTES + ".tmp"):
-        leftover.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            leftover.unlink()
 
 
 @contextlib.contextmanager

@@ -44,6 +44,8 @@ class RunLock:
                 f"another releasekit is at work in {directory}: {holder(self.path)}",
                 "wait until it ends, or stop it; `releasekit status` shows how far it is",
             ) from None
+        except OSError as error:
+            raise type(error)(error.errno, f"could not lock: {error.strerror}", str(self.path)) from error
         text = msgspec.json.encode({"pid": os.getpid(), "host": os.uname().nodename})
         with contextlib.suppress(OSError):  # information only: a full disk must not stop a reader of the lock
             self.path.write_bytes(text + b"\n")
@@ -54,8 +56,9 @@ class RunLock:
         return cls(Path(os.path.realpath(path)).parent)
 
     def release(self) -> None:
-        """Give the lock back."""
-        self._lock.release()
+        """Give the lock back. If that can't be, it is free when the process ends."""
+        with contextlib.suppress(OSError):
+            self._lock.release()
 
 
 def holder(path: Path) -> str:

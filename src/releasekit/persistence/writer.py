@@ -151,13 +151,15 @@ class Writer:
         self.durable = position.seq
 
     def _write_ahead(self, end: int) -> None:
-        """Make room for the next records. A disk that is full has none, and that is no failure yet."""
+        """Make room for the next records, unless the disk is full: then what is left is for others, and the records."""
         try:
             atomic.write_all_at(self._fd, b"\n" * min(SPACE, MAX_BYTES - end), end)  # more would not be read
+            self._room = os.fstat(self._fd).st_size
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-        self._room = os.fstat(self._fd).st_size
+            os.ftruncate(self._fd, end)
+            self._room = MAX_BYTES  # ask no more
 
 
 def not_durable(path: Path, error: BaseException) -> ReleaseKitError:
@@ -165,5 +167,5 @@ def not_durable(path: Path, error: BaseException) -> ReleaseKitError:
     return ReleaseKitError(
         E.STATE_NOT_DURABLE,
         f"the run could not be written to {path}: {error}",
-        "mend the disk (space? permissions?) and run the same command again: it goes on from what was written",
+        "mend the disk (space? limits? permissions?) and run the same command again: it goes on from what was written",
     )

@@ -84,7 +84,8 @@ def replay(fd: int, journal: Path, path: Path, keep: list[records.Record] | None
     Args:
         fd: The journal.
         journal: Where it is, for messages.
-        path: The state file beside it. It is asked only whether it has seen what the journal may have lost.
+        path: The state file beside it. It is asked only whether it has seen what the journal may have lost, and
+            then it must be readable, if it is there.
         keep: Gets the records, if it is given.
 
     Raises:
@@ -127,6 +128,6 @@ def _has_seen(path: Path, run_id: str, seq: int) -> bool:
     """Tell whether a state file was written after a record of the same run had become durable."""
     try:
         kept = snapshot.read(path)
-    except (OSError, StateCorruptedError):
+    except (FileNotFoundError, StateCorruptedError):
         return False
     return kept.run_id == run_id and kept.records >= seq

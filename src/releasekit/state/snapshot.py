@@ -142,6 +142,8 @@ def read(path: Path) -> Snapshot:
 
 def unreadable(path: Path, cause: OSError) -> OSError:
     """Make the error that says that a file of a run could not be read, of the same kind as its cause."""
+    if not cause.strerror:  # it says so already, of another file
+        return cause
     error = type(cause)(f"Failed to read {path}: {cause.strerror}")
     error.errno = cause.errno
     return error
