@@ -725,3 +725,64 @@ def test_create_removes_what_a_killed_creation_left(path: Path) -> None:
     RunStore.create(path, a_run()).close()
 
     assert not any(leftover.exists() for leftover in leftovers)
+
+
+def test_a_forked_process_can_neither_commit_nor_close_nor_harm_the_run_of_its_parent(store: RunStore) -> None:
+    core = store.state["core"]
+    pid = os.fork()
+    if not pid:  # pragma: no cover  # measured in the parent
+        told: list[E] = []
+        for call in (store.commit, lambda: asyncio.run(store.acommit())):
+            try:
+                store.state["core"].start_building() if not told else None
+                call()
+            except ReleaseKitError as error:
+                told.append(error.code)
+        store.close()
+        os._exit(0 if told == [E.STATE_CLOSED] * 2 else 1)
+    core.start_building()
+    core.start_publishing()
+    store.commit()
+    assert os.waitpid(pid, 0)[1] == 0
+    assert code_of(RunStore.open, store.path) is E.STATE_LOCKED
+    core.start_verifying()
+    store.commit()
+    store.close()
+    assert RunState.load(store.path)["core"].status is PackageStatus.VERIFYING
+
+
+def test_what_a_fork_copied_says_whose_the_run_is(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(store._writer, "_process", 1)
+        store.state["core"].start_building()
+        with pytest.raises(ReleaseKitError, match=r"is open in process 1, and only there") as caught:
+            store.commit()
+        store.close()
+    assert caught.value.code is E.STATE_CLOSED
+    assert caught.value.hint == "let that process record what happens, or open it in this one"
+    store.commit()
+
+
+def test_a_system_without_threads_left_can_go_on_with_a_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with RunStore.create(path, a_run()) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none_left)
+            store.state["core"].start_building()
+            asyncio.run(store.acommit())
+            assert RunState.load(path)["core"].status is BUILDING
+        store.state["core"].start_publishing()
+        asyncio.run(store.acommit())
+    assert json.loads(path.read_bytes())["packages"]["core"]["status"] == "publishing"
+
+
+def test_more_requirements_than_a_record_can_hold_are_refused_before_anything_happens(store: RunStore) -> None:
+    names = [f"package-{n:06d}" for n in range(20_000)]
+    with pytest.raises(ReleaseKitError, match="requires have 280000 characters together, more than 262144") as caught:
+        store.state.init_package("all", requires=names)
+    assert caught.value.code is E.STATE_INVALID_VALUE
+    store.state.init_package("many", requires=names[:18_000])
+    store.commit()
+    assert len(RunState.load(store.path)["many"].requires) == 18_000

@@ -61,6 +61,7 @@ class RunStore:
             state: The run, with every package declared.
 
         Raises:
+            OSError: There is no such directory, or it can't be locked.
             ReleaseKitError: A file exists (`E.STATE_EXISTS`), another process holds the lock
                 (`E.STATE_LOCKED`), or the journal can't be written (`E.STATE_NOT_DURABLE`).
         """
@@ -85,7 +86,7 @@ class RunStore:
             git_sha: The commit that it must belong to; None accepts any.
 
         Raises:
-            OSError: The run could not be read.
+            OSError: The run could not be read, or its directory not be locked.
             ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`), belongs to another commit
                 (`E.STATE_SHA_MISMATCH`), another process holds the lock (`E.STATE_LOCKED`), or the disk refuses
                 (`E.STATE_NOT_DURABLE`).
@@ -105,6 +106,8 @@ class RunStore:
 
     def commit(self) -> None:
         """Return when every trigger fired and every package declared so far is durable.
+
+        It waits for the disk and for other commits: a signal handler or a listener must not call it.
 
         Raises:
             ReleaseKitError: The disk refused (`E.STATE_NOT_DURABLE`), now or earlier, or the store is closed
@@ -127,9 +130,14 @@ class RunStore:
     def close(self) -> None:
         """Commit what is not yet durable, write the snapshot and give the lock back. Closing twice does nothing.
 
+        Like `commit`, it waits for the disk: a signal handler or a listener must not call it. In a process that was
+        forked off while the run was open it does nothing: the run is its parent's.
+
         Raises:
             ReleaseKitError: The last commit failed (`E.STATE_NOT_DURABLE`); the lock is given back.
         """
+        if self._writer.is_copy():
+            return
         with self._closing:
             if self._closed:
                 return

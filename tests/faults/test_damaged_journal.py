@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from structlog.testing import capture_logs
 
+from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence import writer
 from releasekit.persistence.refresher import Refresher
-from releasekit.state import STATE_FILENAME, RunState, files
+from releasekit.state import STATE_FILENAME, RunState, files, journal_path
 from releasekit.state.snapshot import StateCorruptedError
 from releasekit.store import RunStore
 
@@ -314,3 +315,29 @@ def test_with_a_line_of_another_journal_it_is_refused_or_without_its_last_write(
         if 11 <= number < 13 and damaged.written.seen == 1:
             expected = Verdict(number - 1, number + 1)
         damaged.go_on(mixed, expected)
+
+
+@pytest.mark.parametrize("zeros", [1 << 18, 1 << 20, 5_000_001])
+def test_any_number_of_zeros_at_the_end_is_a_torn_write(tmp_path: Path, zeros: int) -> None:
+    path = tmp_path / STATE_FILENAME
+    with RunStore.create(path, RunState("abc")) as store:
+        store.state.init_package("core")
+        store.commit()
+    with journal_path(path).open("ab") as journal:
+        journal.write(b'{"seq":2,"ti' + bytes(zeros))
+    assert list(RunState.load(path)) == ["core"]
+    RunStore.open(path).close()
+    assert b"\0" not in journal_path(path).read_bytes()
+
+
+def test_zeros_in_front_of_a_good_record_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / STATE_FILENAME
+    with RunStore.create(path, RunState("abc")) as store:
+        for name in ("first", "second", "third"):
+            store.state.init_package(name)
+            store.commit()
+    header, first, second, third = journal_path(path).read_bytes().splitlines(keepends=True)
+    journal_path(path).write_bytes(header + first + bytes(len(second) + (2 << 20)) + third)
+    with pytest.raises(ReleaseKitError, match="line 3 is damaged") as caught:
+        RunState.load(path)
+    assert caught.value.code is E.STATE_CORRUPTED

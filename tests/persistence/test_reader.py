@@ -174,6 +174,20 @@ def test_damage_is_found_in_the_same_line_wherever_the_chunks_end(
     assert read(b"".join(AT_ONCE).replace(b"n2", b"n9")).tail == Tail(3, has_records=True)
 
 
+def test_the_lines_of_a_chunk_are_checked_at_once(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one they would take several times as long."""
+    checked: list[bytes] = []
+    check = Position.behind
+
+    def note(position: Position, lines: bytes, seq: int) -> Position | None:
+        checked.append(lines)
+        return check(position, lines, seq)
+
+    monkeypatch.setattr(Position, "behind", note)
+    assert read(WHOLE).seqs == [1, 2, 3, 4, 5]
+    assert checked == [LINES[0], b"".join(LINES[1:])]
+
+
 def test_a_journal_of_many_chunks_is_read_in_bounded_memory(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 20_000
     data = b"".join(write(count))
@@ -211,10 +225,17 @@ def test_a_file_that_is_too_large_is_not_even_begun(read: Read, monkeypatch: pyt
         Reader(fd, Head, Line)
 
 
-def test_a_huge_file_of_zeros_is_given_up_after_a_line_of_the_longest_length(
-    read: Read, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("byte", "length", "problem"),
+    [
+        (b"\0", 1 << 18, "is not the header of a journal, or is damaged"),
+        (b"x", MAX_LINE, "has more than 1048576 bytes"),
+    ],
+)
+def test_a_huge_file_without_lines_is_given_up_soon(
+    read: Read, monkeypatch: pytest.MonkeyPatch, byte: bytes, length: int, problem: str
 ) -> None:
-    read.path.touch()
+    read.path.write_bytes(byte * (2 * MAX_LINE))
     os.truncate(read.path, MAX_BYTES)
     taken: list[int] = []
     pread = os.pread
@@ -227,8 +248,8 @@ def test_a_huge_file_of_zeros_is_given_up_after_a_line_of_the_longest_length(
     monkeypatch.setattr(os, "pread", counted)
     with opened(read.path) as fd, pytest.raises(JournalError) as caught:
         Reader(fd, Head, Line)
-    assert caught.value.args == (1, "has more than 1048576 bytes")
-    assert sum(taken) == MAX_LINE
+    assert caught.value.args == (1, problem)
+    assert sum(taken) == length
 
 
 def long_line(lines: list[bytes], length: int) -> bytes:
@@ -526,6 +547,15 @@ def test_a_tail_behind_blank_lines_is_told_by_the_line_it_begins_in(read: Read, 
 def test_a_tail_is_told_by_its_first_line_also_in_a_later_chunk(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_CHUNK", 64)
     assert read(WHOLE + b"\n" * 1000 + b"garbage\n\nmore").tail == Tail(1007, has_records=False)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 64, 1 << 18])
+def test_lines_are_counted_on_behind_a_torn_write(read: Read, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_CHUNK", chunk)
+    assert read.refused(WHOLE + b"\na\n\nb\nc\n\n\n" + LINES[1] + b"\nd\n") == (
+        14,
+        "is record 1, which has its place in line 2",
+    )
 
 
 @pytest.mark.parametrize("seq", [b"7", b"1", b"4", b" 5", b"0", b"-0", b"5555555555555555555555"])

@@ -345,3 +345,15 @@ def test_a_plan_has_every_member_and_says_who_is_skipped(tmp_path: Path) -> None
     assert state.pending_packages() == ["core", "top"]
     assert state["inner"].reason == "tool.uv.package is false"
     assert (state["top"].version, state["top"].requires, state["inner"].level) == ("2.0", ("core",), 2)
+
+
+def test_a_run_that_is_reached_by_a_link_is_put_aside_where_it_is(begun: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / begun.name
+    link.symlink_to(begun)
+
+    set_aside(link, unfinished=True)
+
+    assert link.is_symlink()
+    assert not journal_path(begun).exists()
+    assert len(set_aside_in(begun.parent)) == 2

@@ -207,11 +207,21 @@ def test_where_there_is_no_run_that_is_said(tmp_path: Path) -> None:
         read_history(tmp_path / STATE_FILENAME)
 
 
-def test_a_record_whose_time_is_none_is_refused(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("time", "problem"),
+    [
+        ("yesterday", "Invalid isoformat string: 'yesterday'"),
+        ("2026-11-25T12:00:00", "2026-11-25T12:00:00 says no time zone"),
+        ("0001-01-01T00:00:00+10:00", "date value out of range"),
+    ],
+)
+def test_a_record_whose_time_is_none_is_refused(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, time: str, problem: str
+) -> None:
     event = records.Event
 
     def untimed(_time: datetime, *more: Any) -> records.Event:  # noqa: ANN401  # any field
-        return event("yesterday", *more)  # type: ignore[arg-type]
+        return event(time, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(records, "Event", untimed)
     store.state["core"].start_building()
@@ -219,5 +229,5 @@ def test_a_record_whose_time_is_none_is_refused(store: RunStore, monkeypatch: py
         history_of(store)
     assert caught.value.code is E.STATE_CORRUPTED
     place = f"{journal_path(store.path)}: a record has a time that is none"
-    assert caught.value.message == f"{place}: Invalid isoformat string: 'yesterday'"
+    assert caught.value.message == f"{place}: {problem}"
     assert RunState.load(store.path)["core"].status is PackageStatus.BUILDING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -55,5 +56,8 @@ def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
 
 
 def _files_of_runs(workspace: Path) -> list[Path]:
-    names = (STATE_FILENAME, journal_path(Path(STATE_FILENAME)).name, DIST_DIRECTORY)
-    return [path for name in names for path in sorted(workspace.glob(f"{name}*"))]
+    journal = journal_path(workspace / STATE_FILENAME)
+    # The journal lies beside the state file itself, which may be elsewhere and linked to.
+    places = dict.fromkeys((os.path.realpath(workspace), str(journal.parent)))
+    names = (STATE_FILENAME, journal.name, DIST_DIRECTORY)
+    return [path for place in places for name in names for path in sorted(Path(place).glob(f"{name}*"))]

@@ -29,22 +29,24 @@ def command(*, workspace: Path, packages: tuple[str, ...], as_json: bool) -> Non
     """Show what happened to the run, and how long it took.
 
     Reads the journal only: it can be called while a run is at work. A time in a line is how long the package had
-    been in the status that it left. Time in which nobody was at work, after a crash, counts for no package.
+    been in the status that it left. Time before a `recover`, in which nobody may have been at work, counts for no
+    package.
     """
     try:
         history = read_history(workspace / STATE_FILENAME)
     except FileNotFoundError as error:
         raise no_run(workspace) from error
-    chosen = {history.run[canonicalize_name(name)].name for name in packages} or set(history.run)
+    run = history.run
+    chosen = {name if name in run else run[canonicalize_name(name)].name for name in packages} or set(run)
     events = [event for event in history.events if event.package in chosen]
     if as_json:
         output.print_json(_document(history, events))
         return
-    output.print_heading(history.run)
+    output.print_heading(run)
     for line in output.columns([("time (UTC)", "package", "trigger", "status", "took", ""), *map(_row, events)]):
         click.echo(line)
     click.echo()
-    for line in output.columns([*_summary(history.run, events)]):
+    for line in output.columns([*_summary(run, events)]):
         click.echo(line)
 
 

@@ -35,7 +35,7 @@ class GroupCommit:
         self._waiting: list[asyncio.Future[None]] = []
         self._begun = False
         self._closed = False
-        self._taking = Lock()
+        self._changing = Lock()
 
     def next_flush(self) -> asyncio.Future[None]:
         """Give what is done when a flush that began after this call has ended, well or not."""
@@ -54,27 +54,35 @@ class GroupCommit:
 
     def close(self) -> None:
         """Return when no flush is under way; begin none any more."""
-        self._closed = True
-        if self._thread:
+        with self._changing:
+            self._closed = True
             self._jobs.put(None)
+        if self._thread:
             self._thread.join()
 
     def _serves(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Tell whether this is the loop whose tasks share flushes: the first one, until it is closed."""
-        with self._taking:
+        with self._changing:
             if self._loop is None or self._loop.is_closed():
                 self._loop, self._waiting, self._begun = loop, [], False
             return loop is self._loop
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         served, self._waiting = self._waiting, []
-        if self._closed:
+        with self._changing:
+            if begun := not self._closed and self._has_thread():
+                self._jobs.put((loop, served))
+        if not begun:
             self._end(loop, served)
-            return
+
+    def _has_thread(self) -> bool:
+        """Start the thread, if there is none yet. A system that has no threads left is no reason to wait for ever."""
         if not self._thread:
-            self._thread = Thread(target=self._work, name="releasekit-flush", daemon=True)
-            self._thread.start()
-        self._jobs.put((loop, served))
+            thread = Thread(target=self._work, name="releasekit-flush", daemon=True)
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+        return self._thread is not None
 
     def _work(self) -> None:
         while job := self._jobs.get():

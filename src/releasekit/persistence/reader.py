@@ -209,13 +209,17 @@ def _read(fd: int) -> Iterator[bytes]:
     while data := os.pread(fd, _CHUNK, offset):
         offset += len(data)
         whole, newline, behind = data.rpartition(b"\n")
-        if len(rest) + len(data if not newline else data.partition(b"\n")[0]) >= MAX_LINE:
+        begin = data.partition(b"\n")[0]
+        if len(rest) + len(begin) >= MAX_LINE and begin.strip(b"\0"):
             raise JournalError(number + 1, f"has more than {MAX_LINE} bytes")
         if newline:
             yield rest + whole + newline
             number += whole.count(b"\n") + 1
             rest = behind
-        else:
+        elif data.strip(b"\0"):
             rest += data
+        else:  # no line, but what a power cut may leave of what was written
+            yield rest + data
+            rest = b""
     if rest:
         yield rest

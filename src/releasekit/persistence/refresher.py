@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
@@ -35,8 +36,10 @@ class Refresher:
             self._dirty.set()
             if not self._thread:
                 # A daemon: who forgets to close a run can end all the same.
-                self._thread = Thread(target=self._work, name="releasekit-refresh", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._work, name="releasekit-refresh", daemon=True)
+                with contextlib.suppress(RuntimeError):  # the system has no threads left, and it can be done without
+                    thread.start()
+                    self._thread = thread
 
     def close(self) -> None:
         """Return when the function is not being called; it is not called any more."""

@@ -52,6 +52,7 @@ class Writer:
         self._numbers = count(position.seq + 1)
         self._pending: deque[bytes] = deque()
         self._flushing = Lock()
+        self._process = os.getpid()
         self._failure: BaseException | None = None
         self._told = False
         self._closed = False
@@ -73,6 +74,7 @@ class Writer:
                 (`E.STATE_CLOSED`).
         """
         wanted = self.recorded
+        self.check_open()  # before the lock, which a fork may have copied as it was held
         with self._flushing:
             self.check_open()
             self._flush(wanted)
@@ -95,13 +97,22 @@ class Writer:
             return True
 
     def check_open(self) -> None:
-        """Return if the writer is not closed.
+        """Return if the writer is not closed, and not one that a fork copied.
 
         Raises:
             ReleaseKitError: It is (`E.STATE_CLOSED`).
         """
         if self._closed:
             raise ReleaseKitError(E.STATE_CLOSED, f"the run in {self.path} is closed", "open it again")
+        if self.is_copy():
+            message = f"the run in {self.path} is open in process {self._process}, and only there"
+            raise ReleaseKitError(
+                E.STATE_CLOSED, message, "let that process record what happens, or open it in this one"
+            )
+
+    def is_copy(self) -> bool:
+        """Tell whether a fork made this writer: two that write to one file would destroy it."""
+        return os.getpid() != self._process
 
     def close(self) -> None:
         """Flush what is not durable yet, give unused space back and close the file. Closing twice does nothing.
@@ -164,8 +175,9 @@ class Writer:
 
 def not_durable(path: Path, error: BaseException) -> ReleaseKitError:
     """Make the error that says that a run could not be written (`E.STATE_NOT_DURABLE`)."""
+    mend = "mend the disk (space? limits? permissions?) and " if isinstance(error, OSError) else ""
     return ReleaseKitError(
         E.STATE_NOT_DURABLE,
-        f"the run could not be written to {path}: {error}",
-        "mend the disk (space? limits? permissions?) and run the same command again: it goes on from what was written",
+        f"the run could not be written to {path}: {str(error) or type(error).__name__}",
+        f"{mend}run the same command again: it goes on from what was written",
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
@@ -18,7 +20,6 @@ from releasekit.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Workspace
@@ -147,6 +148,7 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
         ReleaseKitError: The run is at work (`E.STATE_LOCKED`), or is not finished (`E.STATE_EXISTS`): another
             process began it since we looked.
     """
+    path = Path(os.path.realpath(path))  # where the journal is, too
     lock = RunLock.of(path)
     try:
         if not unfinished and there_is_a_run(path) and not RunState.load(path).is_finished():

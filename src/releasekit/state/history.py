@@ -73,7 +73,7 @@ def read_history(path: Path) -> History:
         )
     try:
         return History(run, [*_events(kept)])
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise StateCorruptedError(journal, "a record", f"has a time that is none: {error}") from None
 
 
@@ -97,13 +97,17 @@ def durations(events: Iterable[Event]) -> dict[str, dict[PackageStatus, float]]:
 def _events(records: Iterable[Record]) -> Iterator[Event]:
     """Take records apart.
 
-    Nobody was at work between the last record before a `recover` and that: for no package does this time count.
+    Between the last record before a `recover` and that nobody may have been at work: for no package does this time
+    count, also where a run that was stopped took packages back by itself.
     """
     entered: dict[str, float] = {}
     idle = last = 0.0
     trigger: Trigger | None = None
     for record in records:
-        time = datetime.fromisoformat(record.time).astimezone(UTC)
+        time = datetime.fromisoformat(record.time)
+        if not time.tzinfo:
+            raise ValueError(f"{record.time} says no time zone")
+        time = time.astimezone(UTC)
         if record.trigger is Trigger.RECOVER and trigger is not Trigger.RECOVER:
             idle += max(0.0, time.timestamp() - last)
         last, trigger = time.timestamp(), record.trigger

@@ -26,6 +26,9 @@ MAX_TEXT: Final = 16_384
 MAX_ARTIFACTS: Final = 1 << 17
 """Bytes of one package's artifacts, packed: a thousand files and more. It keeps a line of the journal bounded."""
 
+MAX_REQUIRES: Final = 1 << 18
+"""Characters of the names that one package requires, for the same reason: ten thousand names and more."""
+
 MAX_COUNT: Final = 2**31 - 1
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 """What `text` accepts, for msgspec, which reads no half surrogate pairs."""
@@ -74,7 +77,10 @@ def names(values: Iterable[str]) -> tuple[str, ...]:
         raise invalid("requires", f"must be a list of names, not the string {values!r:.40}")
     if not isinstance(values, Iterable):
         raise invalid("requires", f"must be a list of names, not {type(values).__name__}")
-    return tuple(shared("requires", value) for value in values)
+    checked = tuple(shared("requires", value) for value in values)
+    if (length := sum(map(len, checked))) > MAX_REQUIRES:
+        raise invalid("requires", f"have {length} characters together, more than {MAX_REQUIRES}")
+    return checked
 
 
 def error(value: str) -> str:
