@@ -240,6 +240,16 @@ def test_a_value_that_cant_be_stored_changes_nothing(status: str, trigger: str, 
     assert package.fields() == before
 
 
+def test_more_artifacts_than_a_record_can_hold_are_refused() -> None:
+    package = a_package("building")
+    most = {f"{n:0255}": DIGEST for n in range((1 << 17) // (255 + 32 + 1))}
+    package.record_artifacts(most)
+    with pytest.raises(ReleaseKitError) as caught:
+        package.record_artifacts(most | {"x" * 200: DIGEST})
+    assert caught.value.message == "artifacts take 131273 bytes packed, more than 131072"
+    assert package.artifacts == most
+
+
 def test_an_error_of_another_type_is_named() -> None:
     with pytest.raises(ReleaseKitError) as caught:
         a_package("building").fail(5)  # type: ignore[arg-type]

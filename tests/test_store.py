@@ -786,3 +786,34 @@ def test_more_requirements_than_a_record_can_hold_are_refused_before_anything_ha
     store.state.init_package("many", requires=names[:18_000])
     store.commit()
     assert len(RunState.load(store.path)["many"].requires) == 18_000
+
+
+def test_a_state_file_is_not_saved_beside_a_journal_that_would_make_it_void(store: RunStore) -> None:
+    before = store.path.read_bytes()
+    with pytest.raises(ReleaseKitError, match="would be read instead of what is saved") as caught:
+        RunState("abc").save(store.path)
+    assert caught.value.code is E.STATE_EXISTS
+    assert caught.value.message.startswith(f"{journal_of(store.path)} has the truth about the run in {store.path}")
+    assert caught.value.hint == "open that run with `RunStore.open` to change it"
+    assert store.path.read_bytes() == before
+
+
+def test_a_disk_that_refuses_while_a_run_is_opened_is_told_and_gives_everything_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    RunStore.create(path, a_run()).close()
+    with journal_of(path).open("ab") as journal:
+        journal.write(b"torn")
+    descriptors = sorted(Path("/dev/fd").iterdir())
+    for place, name in ((atomic, "flush_data"), (atomic, "flush_directory"), (os, "ftruncate"), (atomic, "flush")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, refuse)
+            with pytest.raises(ReleaseKitError, match=r"state\.journal: .*Input/output error") as caught:
+                RunStore.open(path)
+        assert caught.value.code is E.STATE_NOT_DURABLE
+        assert sorted(Path("/dev/fd").iterdir()) == descriptors
+    RunStore.open(path).close()
+    assert b"torn" not in journal_of(path).read_bytes()

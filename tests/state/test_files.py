@@ -284,7 +284,7 @@ ACCIDENTS: dict[str, tuple[bytes, int]] = {
     "upper case": (WHOLE.upper(), 1),
     "indented by a tool": (WHOLE.replace(b'":', b'": '), 1),
     "line over 1 MiB": (WHOLE + b"x" * MAX_LINE + b"\n", 8),
-    "line over 1 MiB without an end": (WHOLE + bytes(2 * MAX_LINE), 8),
+    "line over 1 MiB without an end": (WHOLE + b"x" * (2 * MAX_LINE), 8),
     "first line over 1 MiB": (b"{" * MAX_LINE + WHOLE, 1),
     "trigger that is not allowed": (then(fired("confirm", "verifying", "published")), 3),
     "trigger fired again": (then(fired("start_building", "pending", "building"), story=2), 4),
@@ -346,8 +346,7 @@ def test_a_file_that_is_too_large_is_refused(path: Path, journal: Path, naps: li
 def test_a_file_as_large_as_it_may_be_is_judged_by_what_is_in_it(path: Path, journal: Path, naps: list[float]) -> None:
     journal.write_bytes(WHOLE)
     os.truncate(journal, MAX_BYTES)
-    with pytest.raises(StateCorruptedError, match="line 8 has more than 1048576 bytes"):
-        RunState.load(path)
+    assert RunState.load(path)["core"].status is PackageStatus.PUBLISHED  # zeros are what a power cut may leave
     assert naps == [0.01]
 
 
@@ -360,6 +359,7 @@ TORN: dict[str, tuple[bytes, int, int]] = {
     "zeroed": (b"".join(LINES[:6]) + bytes(512), 7, 5),
     "garbage behind it": (WHOLE + b"\xff\xfe garbage", 8, 6),
     "NULs behind it": (WHOLE + bytes(512), 8, 6),
+    "very many NULs behind it": (WHOLE + bytes(2 * MAX_LINE), 8, 6),
     "garbage behind blank lines": (WHOLE + b"\n\n\ngarbage\n\n", 11, 6),
     "one of several in a write": (b"".join([*TOGETHER[:3], b"x" + TOGETHER[3], *TOGETHER[4:]]), 4, 2),
     "several of a write": (b"".join([*TOGETHER[:3], bytes(99), b"\n" * 99, *TOGETHER[6:]]), 4, 2),
