@@ -260,6 +260,23 @@ def test_outside_an_event_loop_nobody_can_wait(group: GroupCommit) -> None:
         group.next_flush()
 
 
+def test_a_system_without_threads_left_keeps_nobody_waiting(
+    group: GroupCommit, flushed: Flushed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def commit_twice() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", refuse)
+            await asyncio.gather(*(flush(group) for _ in range(3)))
+        assert flushed.count == 0
+        await flush(group)
+
+    run(commit_twice())
+    assert flushed.count == 1
+
+
 # the end
 
 

@@ -278,6 +278,12 @@ def test_a_torn_line_of_all_but_the_longest_length_is_no_more_than_torn(read: Re
     assert read(WHOLE + torn) == ([1, 2, 3, 4, 5], behind(LINES), Tail(7, has_records=False))
 
 
+@pytest.mark.parametrize("byte", [b" ", b"\r", b"\t", b"\xff"])
+def test_only_zeros_may_go_on_for_longer_than_a_line(read: Read, byte: bytes) -> None:
+    assert read.refused(WHOLE + byte * MAX_LINE) == (7, "has more than 1048576 bytes")
+    assert read(WHOLE + b"\0" * (2 * MAX_LINE) + b"\n").tail == Tail(7, has_records=False)
+
+
 @pytest.mark.parametrize("lines_before", [0, 1, 3, 20_000])
 def test_the_number_of_a_line_that_is_too_long_counts_all_before_it(read: Read, lines_before: int) -> None:
     lines = write(lines_before - 1) if lines_before else []

@@ -140,6 +140,19 @@ def test_what_takes_long_is_done_so_seldom_that_it_takes_a_small_share_of_the_ti
     assert pauses[1] == pytest.approx(pause)
 
 
+def test_a_system_without_threads_left_is_no_error_and_nothing_is_refreshed(
+    refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", refuse)
+        refresh.changed()
+    refresh.close()
+    assert refreshed.count == 0
+
+
 def test_closing_ends_the_thread_and_refreshes_no_more(
     refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -429,6 +429,26 @@ def test_after_closing_nothing_is_flushed(path: Path, written: Writer, disk: Dis
     assert path.read_bytes() == HEADER
 
 
+def test_a_writer_that_a_fork_copied_writes_nothing(
+    path: Path, written: Writer, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = os.getpid()
+    record(written, 1)
+    assert not written.is_copy()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: parent + 1)
+        assert written.is_copy()
+        for call in (written.flush, written.check_open):
+            error = failure(call)
+            assert error.code is E.STATE_CLOSED
+            assert error.message == f"the run in {path} is open in process {parent}, and only there"
+            assert error.hint == "let that process record what happens, or open it in this one"
+    assert disk.taken() == []
+    assert path.read_bytes() == HEADER
+    written.flush()
+    assert written.durable == 1
+
+
 # poison
 
 
@@ -581,6 +601,10 @@ def test_a_device_that_takes_a_part_is_given_the_rest(path: Path, monkeypatch: p
     written.flush()
     assert path.read_bytes() == HEADER + lines(0, 0) + b"\n" * 10
     written.close()
+
+
+def test_an_error_that_says_nothing_is_told_by_its_kind(path: Path) -> None:
+    assert not_durable(path, MemoryError()).message == f"the run could not be written to {path}: MemoryError"
 
 
 def test_the_error_says_file_cause_and_what_to_do(path: Path) -> None:

@@ -343,11 +343,20 @@ def test_a_file_that_is_too_large_is_refused(path: Path, journal: Path, naps: li
     assert naps == [0.01]
 
 
-def test_a_file_as_large_as_it_may_be_is_judged_by_what_is_in_it(path: Path, journal: Path, naps: list[float]) -> None:
+def test_a_file_as_large_as_it_may_be_is_judged_by_what_is_in_it(
+    path: Path, journal: Path, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros are what a power cut may leave, and any number of them is a torn write."""
+    monkeypatch.setattr("releasekit.persistence.reader.MAX_BYTES", 3 << 20)
     journal.write_bytes(WHOLE)
-    os.truncate(journal, MAX_BYTES)
-    assert RunState.load(path)["core"].status is PackageStatus.PUBLISHED  # zeros are what a power cut may leave
+    os.truncate(journal, 3 << 20)
+    with capture_logs() as logs:
+        assert RunState.load(path)["core"].status is PackageStatus.PUBLISHED
+    assert [(entry["line"], entry["kept"]) for entry in torn_of(logs)] == [(8, 6)]
     assert naps == [0.01]
+    os.truncate(journal, (3 << 20) + 1)
+    with pytest.raises(StateCorruptedError, match="line 1 begins a file of more than 3145728 bytes"):
+        RunState.load(path)
 
 
 TORN: dict[str, tuple[bytes, int, int]] = {
