@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,9 @@ from releasekit.cli import output
 from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("clean")
@@ -29,7 +32,7 @@ def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     # Without this look the lock would leave its file in any directory.
     removed = _remove_runs(workspace, force=force) if _files_of_runs(workspace) else []
     if as_json:
-        output.print_json({"removed": [str(path) for path in removed]})
+        output.print_json({"removed": [os.fsencode(path).decode(errors="backslashreplace") for path in removed]})
         return
     for old in removed:
         click.echo(f"removed {output.printable(str(old))}")
@@ -58,6 +61,6 @@ def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
 def _files_of_runs(workspace: Path) -> list[Path]:
     journal = journal_path(workspace / STATE_FILENAME)
     # The journal lies beside the state file itself, which may be elsewhere and linked to.
-    places = dict.fromkeys((os.path.realpath(workspace), str(journal.parent)))
+    places = [workspace] if os.path.realpath(workspace) == str(journal.parent) else [workspace, journal.parent]
     names = (STATE_FILENAME, journal.name, DIST_DIRECTORY)
-    return [path for place in places for name in names for path in sorted(Path(place).glob(f"{name}*"))]
+    return [path for place in places for name in names for path in sorted(place.glob(f"{name}*"))]
