@@ -29,9 +29,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description="Measure everything, or what is named."
     )
-    parser.add_argument("names", nargs="*", default=NAMES, choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--directory", type=Path, help="where to write, on a disk")
     options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     candidates = [options.directory] if options.directory else [Path(tempfile.gettempdir()), Path.cwd()]
     on_disk = [directory for directory in candidates if file_system(directory) not in IN_MEMORY]
     if not on_disk:
@@ -47,7 +49,7 @@ def main(arguments: list[str]) -> int:
             "memory": partial(memory.results, scratch),
             "startup": startup.results,
         }
-        results = [result for name in options.names for result in benchmarks[name]()]
+        results = [result for name in options.names or NAMES for result in benchmarks[name]()]
     print_table(results)
     return int(any(result.verdict == "NOT MET" for result in results))
 
