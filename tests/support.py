@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from releasekit.state import STATE_FILENAME, RunState
 from releasekit.state.audience import Audience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from releasekit.state import Transition
 
@@ -89,6 +90,19 @@ def digests(directory: Path) -> dict[str, str]:
     """Hash every visible file of a directory."""
     paths = sorted(path for path in directory.glob("[!.]*") if path.is_file())
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+@contextmanager
+def holding(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Have another process hold something while it lasts: a Python program that prints `held`, and waits."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def is_alive(pid: int) -> bool:

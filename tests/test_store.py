@@ -11,17 +11,17 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support import holding
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.persistence import atomic, refresher
-from releasekit.persistence.lock import LOCK_FILENAME, RunLock, holder
+from releasekit.persistence.lock import LOCK_FILENAME
 from releasekit.state import STATE_FILENAME, RunState
 from releasekit.store import RunStore
 
@@ -80,18 +80,6 @@ store = RunStore.open(sys.argv[1])
 print("held", flush=True)
 time.sleep(100)
 """
-
-
-@contextmanager
-def another_holder(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the run open."""
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
 
 
 class Flushes:
@@ -341,7 +329,7 @@ def test_the_lock_of_a_killed_process_is_free(path: Path) -> None:
     RunStore.create(path, a_run()).close()
     lock_file = path.with_name(LOCK_FILENAME)
     inode = lock_file.stat().st_ino
-    with another_holder(path) as other:
+    with holding(HOLD, path) as other:
         with pytest.raises(ReleaseKitError, match=f"process {other.pid} on ") as caught:
             RunStore.open(path)
         assert caught.value.code is E.STATE_LOCKED
@@ -364,34 +352,6 @@ def test_the_lock_file_is_never_deleted_or_exchanged(path: Path) -> None:
 def test_an_old_lock_file_that_nobody_holds_is_no_obstacle(path: Path) -> None:
     path.with_name(LOCK_FILENAME).write_bytes(b'{"pid": 1, "host": "elsewhere"}')
     RunStore.create(path, a_run()).close()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"nonsense", b"\xff", b"[]", b"{}", b'{"pid": 5}', b'{"pid": [], "host": ""}', b'{"a":' * 100_000],
-    ids=["empty", "no-json", "not-utf-8", "list", "nothing-in-it", "half", "other-types", "deep"],
-)
-def test_a_lock_file_that_says_nothing_is_still_a_lock(store: RunStore, content: bytes) -> None:
-    store.path.with_name(LOCK_FILENAME).write_bytes(content)
-    with pytest.raises(ReleaseKitError, match="does not say which process") as caught:
-        RunStore.open(store.path)
-    assert caught.value.code is E.STATE_LOCKED
-
-
-def test_a_lock_file_that_is_missing_says_nothing(tmp_path: Path) -> None:
-    assert "does not say" in holder(tmp_path / "missing")
-
-
-def test_a_full_disk_does_not_keep_a_run_from_being_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_arguments: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
-        lock = RunLock(tmp_path)
-    assert code_of(RunLock, tmp_path) is E.STATE_LOCKED
-    lock.release()
-    RunLock(tmp_path).release()
 
 
 # commit
@@ -711,10 +671,6 @@ def test_kill_9_loses_nothing_that_was_acknowledged(path: Path) -> None:
         acknowledged = max([acknowledged, *map(int, writer.stdout.read().split())])
     with RunStore.open(path) as store:
         assert len(store.state) >= acknowledged + 1
-
-
-def test_the_lock_file_has_its_documented_name() -> None:
-    assert LOCK_FILENAME == ".releasekit-state.lock"
 
 
 def test_create_removes_what_a_killed_creation_left(path: Path) -> None:

@@ -2,7 +2,8 @@
 
 Whoever holds the lock is the only writer. Every trigger fired on the run's packages is recorded in memory at
 once and durable in the journal after the next `commit`. The snapshot, which is for people and other tools,
-follows within a second, and never tells what the journal does not have.
+follows within a second (less often where writing it takes long: see `refresher`), and never tells what the journal does
+not have.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
 import pytest
+from tests.support import holding
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence.lock import LOCK_FILENAME, RunLock, holder
@@ -64,17 +64,6 @@ signal.pause()
 """
 
 
-@contextmanager
-def another_holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(directory)], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
-
-
 def test_the_lock_file_has_its_documented_name(lock: RunLock, tmp_path: Path) -> None:
     assert lock.path == tmp_path / LOCK_FILENAME == tmp_path / ".releasekit-state.lock"
     assert [path.name for path in tmp_path.iterdir()] == [".releasekit-state.lock"]
@@ -116,7 +105,7 @@ def test_another_thread_may_give_it_back(lock: RunLock, tmp_path: Path) -> None:
 
 
 def test_another_process_is_told_apart_and_its_death_frees_the_lock(tmp_path: Path) -> None:
-    with another_holder(tmp_path) as other:
+    with holding(HOLD, tmp_path) as other:
         assert f"process {other.pid} on " in refused(lambda: RunLock(tmp_path)).message
         inode = (tmp_path / LOCK_FILENAME).stat().st_ino
         other.send_signal(signal.SIGKILL)

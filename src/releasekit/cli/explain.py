@@ -64,7 +64,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "The index does not show a file that an earlier process of this run saw there. It may lag, or the file "
         "was removed. Nothing is published on top of it before that is clear."
     ),
-    E.STATE_CLOSED: ("A `RunStore` was used after `close`. Open the run again."),
+    E.STATE_CLOSED: (
+        "A `RunStore` was used after `close`, or in a process that was forked off while it was open. Open the run "
+        "again."
+    ),
     E.STATE_CORRUPTED: (
         "The state file or the journal is not one that releasekit wrote, or it was changed so that it can't be "
         "trusted; the message says where. Restore it from a copy, or start over with --fresh: the old files are kept "
