@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 
 from releasekit.persistence import reader
-from releasekit.persistence.journal import MAX_BYTES, MAX_LINE, Position
+from releasekit.persistence.journal import MAX_BYTES, MAX_LINE, Position, seal
 from releasekit.persistence.reader import JournalError, Reader, Tail
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def behind(lines: list[bytes]) -> Position:
 
 def sealed(lines: list[bytes], body: bytes) -> bytes:
     """Forge a line that says anything, with the right checksum behind others."""
-    end, seq, crc = behind(lines) if lines else Position()
-    return Position(end, seq, crc)._sealed(body, 0)[0]
+    return seal(body, behind(lines).crc if lines else Position().crc)[0]
 
 
 @contextmanager
@@ -228,7 +227,7 @@ def test_a_file_that_is_too_large_is_not_even_begun(read: Read, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("byte", "length", "problem"),
     [
-        (b"\0", 1 << 18, "is not the header of a journal, or is damaged"),
+        (b"\0", 1 << 15, "is not the header of a journal, or is damaged"),
         (b"x", MAX_LINE, "has more than 1048576 bytes"),
     ],
 )

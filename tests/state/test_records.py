@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from releasekit.lifecycle import RULES, PackageStatus, Trigger
-from releasekit.persistence.journal import MAX_LINE, Position
+from releasekit.persistence.journal import MAX_LINE, Position, seal
 from releasekit.persistence.reader import JournalError, Reader
 from releasekit.state import PackageState, RunState, records, values
 from releasekit.state.audience import Transition
@@ -548,7 +548,7 @@ def test_a_number_of_a_record_that_is_none_is_refused(replay: Replay, field: str
     assert position
     said = {"seq": 1, "flushed": 0} | {field: number}
     body = b'{"seq":%d,"time":"","declared":[],"flushed":%d' % (said["seq"], said["flushed"])
-    line, _ = position._sealed(body, 1)
+    line, _ = seal(body, position.crc)
     problem = f"is sealed, but is no record: Expected `int` {bound} - at `$.{field}`"
     assert replay.refused(header + line) == (2, problem)
 

@@ -90,18 +90,20 @@ def write_all(fd: int, data: bytes, write: Callable[[int, memoryview], int] = os
     rest = memoryview(data)
     while rest:
         written = write(fd, rest)
-        if not written:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        rest = rest[written:]
+        rest = rest[_some(written) :]
 
 
 def write_all_at(fd: int, data: bytes, offset: int) -> None:
     """Write all at a place, in bytes from the beginning: see `write_all`."""
+    done = 0
+    while done < len(data):
+        done += _some(os.pwrite(fd, memoryview(data)[done:], offset + done))
 
-    def write(fd: int, rest: memoryview) -> int:
-        return os.pwrite(fd, rest, offset + len(data) - len(rest))
 
-    write_all(fd, data, write)
+def _some(written: int) -> int:
+    if not written:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return written
 
 
 def flush(fd: int) -> None:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 VERSION: Final = 1
@@ -68,7 +69,8 @@ class Position(NamedTuple):
         Raises:
             ValueError: It is longer than `MAX_LINE`.
         """
-        return self._sealed(b'{"journal":%d,%b' % (VERSION, payload[1:-1]), 0)
+        line, crc = seal(b'{"journal":%d,%b' % (VERSION, payload[1:-1]), self.crc)
+        return line, self._behind(line, 0, crc)
 
     def behind_record(self, payload: bytes, flushed: int) -> tuple[bytes, Position]:
         """Make the line of the next record.
@@ -83,8 +85,18 @@ class Position(NamedTuple):
         Raises:
             ValueError: It is longer than `MAX_LINE`, or the journal would be longer than `MAX_BYTES`.
         """
-        seq = self.seq + 1
-        return self._sealed(b'{"seq":%d,%b,"flushed":%d' % (seq, payload[1:-1], flushed), seq)
+        return self.behind_records([payload], flushed)
+
+    def behind_records(self, payloads: Sequence[bytes], flushed: int) -> tuple[bytes, Position]:
+        """Make the lines of the next records: see `behind_record`."""
+        seq, crc = self.seq, self.crc
+        lines = []
+        for payload in payloads:
+            seq += 1
+            line, crc = seal(b'{"seq":%d,%b,"flushed":%d' % (seq, payload[1:-1], flushed), crc)
+            lines.append(line)
+        joined = b"".join(lines)
+        return joined, self._behind(joined, seq, crc)
 
     def behind(self, lines: bytes, seq: int) -> Position | None:
         """Check lines that stand here.
@@ -100,16 +112,32 @@ class Position(NamedTuple):
         seal = lines[-_SEAL_LENGTH:]
         return Position(self.end + len(lines), seq, crc32(seal, crc)) if seal == _SEAL % crc else None
 
-    def _sealed(self, body: bytes, seq: int) -> tuple[bytes, Position]:
-        crc = crc32(body, self.crc)
-        seal = _SEAL % crc
-        line = body + seal
-        end = self.end + len(line)
-        if len(line) > MAX_LINE:
-            raise ValueError(f"a line of {len(line)} bytes is longer than {MAX_LINE}, which nobody would read")
+    def _behind(self, lines: bytes, seq: int, crc: int) -> Position:
+        end = self.end + len(lines)
         if end > MAX_BYTES:
             raise ValueError(f"it would have more than {MAX_BYTES} bytes, which nobody would read")
-        return line, Position(end, seq, crc32(seal, crc))
+        return Position(end, seq, crc)
+
+
+def seal(body: bytes, crc: int) -> tuple[bytes, int]:
+    """Close a line, which is all but its seal yet, with the checksum of the file up to there.
+
+    Args:
+        body: The line up to the seal.
+        crc: The checksum of all before it.
+
+    Returns:
+        The line, and the checksum of the file with it.
+
+    Raises:
+        ValueError: It is longer than `MAX_LINE`.
+    """
+    crc = crc32(body, crc)
+    end = _SEAL % crc
+    line = body + end
+    if len(line) > MAX_LINE:
+        raise ValueError(f"a line of {len(line)} bytes is longer than {MAX_LINE}, which nobody would read")
+    return line, crc32(end, crc)
 
 
 def open_regular(path: Path, flags: int) -> int:

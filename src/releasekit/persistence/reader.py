@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -14,11 +15,12 @@ from releasekit.persistence.journal import MAX_BYTES, MAX_LINE, VERSION, Positio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_CHUNK: Final = 1 << 18  # bytes that are read at once
+_CHUNK: Final = 1 << 15  # bytes that are read at once: few enough to stay in the caches while they are decoded
 _UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _VERSION: Final = re.compile(rb'{"journal":(\d{1,9}),')
 _LINE: Final = re.compile(rb"[^\n]*\n|[^\n]+")
 _LINE_BEGINS: Final = re.compile(rb'(?={"(?:seq|journal)":)')
+_SEQ: Final = attrgetter("seq")
 _NOT_BLANK: Final = re.compile(rb"[^\n]+")
 
 
@@ -136,7 +138,7 @@ class Reader(Generic[H, R]):
                 return None
             raise JournalError(wanted + 1, f"is sealed, but is no record: {error}") from None
         last = wanted + len(records) - 1
-        if [record.seq for record in records] != [*range(wanted, last + 1)]:
+        if [*map(_SEQ, records)] != [*range(wanted, last + 1)]:
             if not one:
                 return None
             raise JournalError(wanted + 1, _misplaced(records[0].seq, wanted))
@@ -208,14 +210,14 @@ def _read(fd: int) -> Iterator[bytes]:
     offset = number = 0
     while data := os.pread(fd, _CHUNK, offset):
         offset += len(data)
-        whole, newline, behind = data.rpartition(b"\n")
-        begin = data.partition(b"\n")[0]
-        if len(rest) + len(begin) >= MAX_LINE and begin.strip(b"\0"):
+        stop = data.rfind(b"\n") + 1
+        first = data.find(b"\n") if stop else len(data)
+        if len(rest) + first >= MAX_LINE and data[:first].strip(b"\0"):
             raise JournalError(number + 1, f"has more than {MAX_LINE} bytes")
-        if newline:
-            yield rest + whole + newline
-            number += whole.count(b"\n") + 1
-            rest = behind
+        if stop:
+            yield rest + data[:stop]
+            number += data.count(b"\n")
+            rest = data[stop:]
         elif data.strip(b"\0"):
             rest += data
         else:  # no line, but what a power cut may leave of what was written

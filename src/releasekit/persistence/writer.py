@@ -149,12 +149,9 @@ class Writer:
             raise
 
     def _write(self) -> None:
-        lines = []
-        position = self._position
-        for _ in range(len(self._pending)):  # others may record meanwhile
-            line, position = position.behind_record(self._pending.popleft(), self.durable)
-            lines.append(line)
-        atomic.write_all_at(self._fd, b"".join(lines), self._position.end)
+        payloads = [self._pending.popleft() for _ in range(len(self._pending))]  # others may record meanwhile
+        lines, position = self._position.behind_records(payloads, self.durable)
+        atomic.write_all_at(self._fd, lines, self._position.end)
         if position.end > self._room:
             self._write_ahead(position.end)
         atomic.flush_data(self._fd)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import time
 from pathlib import Path
@@ -14,6 +16,8 @@ from releasekit.state import records, snapshot
 from releasekit.state.snapshot import Snapshot, StateCorruptedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from releasekit.persistence.journal import Position
     from releasekit.persistence.reader import Tail
 
@@ -93,8 +97,9 @@ def replay(fd: int, journal: Path, path: Path, keep: list[records.Record] | None
         StateCorruptedError: It can't be trusted.
     """
     try:
-        reader = Reader(fd, records.Header, records.Record)
-        packages = records.replay(reader, keep)
+        with _uncollected():
+            reader = Reader(fd, records.Header, records.Record)
+            packages = records.replay(reader, keep)
     except JournalError as error:
         raise StateCorruptedError(journal, f"line {error.line}", error.problem) from None
     if reader.tail and reader.tail.has_records and _has_seen(path, reader.header.run_id, reader.position.seq + 1):
@@ -111,6 +116,18 @@ def warn_of(replayed: Replayed, journal: Path) -> None:
         get_logger(__name__).warning(
             "releasekit.journal_torn", file=str(journal), line=replayed.tail.line, kept=replayed.position.seq
         )
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking over all packages again and again while they become more."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _read_journal(journal: Path, path: Path, keep: list[records.Record] | None) -> Replayed:

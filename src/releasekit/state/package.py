@@ -48,6 +48,20 @@ class Recorded(Protocol):
     reason: str | None
 
 
+class Declared(Protocol):
+    """What the journal has of a package that joins."""
+
+    name: str
+    version: str
+    level: int
+    requires: tuple[str, ...]
+    status: PackageStatus
+    error: str
+    artifacts: dict[str, str]
+    attempts: int
+    reason: str
+
+
 class PackageState(Triggers):
     """One package of a run.
 
@@ -117,34 +131,23 @@ class PackageState(Triggers):
         _set(self, "_audience", None)
 
     @classmethod
-    def restored(  # noqa: PLR0913, PLR0917  # one argument a field, as they come from the journal
-        cls,
-        name: str,
-        version: str,
-        level: int,
-        requires: tuple[str, ...],
-        status: PackageStatus,
-        error: str,
-        artifacts: Mapping[str, str],
-        attempts: int,
-        reason: str,
-    ) -> PackageState:
+    def restored(cls, declared: Declared) -> PackageState:
         """Make a package of values that were checked already, but for the artifacts: see `values.Text` and its like.
 
         Raises:
             ReleaseKitError: Artifacts that no package could have (`E.STATE_INVALID_VALUE`).
         """
         package = cls.__new__(cls)
-        _set(package, "name", intern(name))
-        _set(package, "status", status)
-        _set(package, "version", intern(version))
-        _set(package, "error", error)
-        _set(package, "level", level)
-        _set(package, "requires", tuple(map(intern, requires)))
-        _set(package, "_artifacts", values.pack(artifacts) if artifacts else b"")
-        _set(package, "attempts", attempts)
-        _set(package, "reason", reason)
-        _set(package, "_audience", None)
+        _put_name(package, intern(declared.name))
+        _put_status(package, declared.status)
+        _put_version(package, intern(declared.version))
+        _put_error(package, declared.error)
+        _put_level(package, declared.level)
+        _put_requires(package, tuple(map(intern, declared.requires)))
+        _put_artifacts(package, values.pack(declared.artifacts) if declared.artifacts else b"")
+        _put_attempts(package, declared.attempts)
+        _put_reason(package, declared.reason)
+        _put_audience(package, None)
         return package
 
     def may(self, trigger: Trigger) -> bool:
@@ -203,19 +206,17 @@ class PackageState(Triggers):
         Raises:
             ReleaseKitError: It can't have happened here (`E.STATE_INVALID_VALUE`); nothing was changed.
         """
-        status = self.status
-        rule = RULES.get((status, trigger))
-        if rule is None:
-            raise values.invalid(self.name, f"is {status}, which does not allow {trigger}")
-        _, _, target, carries, clears, counts = rule
-        if recorded.source is not status or recorded.target is not (target or status):
-            raise values.invalid(self.name, f"is {status}, which no {trigger} moves to {recorded.target}")
+        moved = _MOVES.get((recorded.source, trigger, recorded.target))
+        if moved is None or recorded.source is not self.status:
+            allowed = (self.status, trigger) in RULES
+            problem = f"no {trigger} moves to {recorded.target}" if allowed else f"does not allow {trigger}"
+            raise values.invalid(self.name, f"is {self.status}, which {problem}")
+        carries, clears, counts = moved
         if carries:
             _replay_value(self, recorded, carries)
         elif recorded.artifacts is not None or recorded.error is not None or recorded.reason is not None:
             raise values.invalid(self.name, f"has something that {trigger} does not carry")
-        if target:
-            _set(self, "status", target)
+        _put_status(self, recorded.target)
         if clears:
             _set(self, clears, "")
         if counts:
@@ -229,7 +230,7 @@ class PackageState(Triggers):
         """
         if self._audience:
             raise values.invalid("packages", f"has {self.name!r} of another run: copy it")
-        _set(self, "_audience", audience)
+        _put_audience(self, audience)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         msg = f"{name!r} of package {self.name!r} can't be assigned: only its trigger methods change it"
@@ -276,11 +277,11 @@ def fire_towards(package: PackageState, status: PackageStatus, text: str) -> Non
 
 
 def _replay_value(package: PackageState, recorded: Recorded, carries: str) -> None:
-    carried = {name: value for name in _CARRIED if (value := getattr(recorded, name)) is not None}
-    if tuple(carried) != (carries,):
+    value = getattr(recorded, carries)
+    if value is None or (recorded.artifacts, recorded.error, recorded.reason).count(None) < len(_CARRIED) - 1:
         raise values.invalid(package.name, f"has something else than {carries}")
     slot, check = _CARRIED[carries]
-    _set(package, slot, check(carried[carries]))
+    _set(package, slot, check(value))
 
 
 def _checked(rule: Rule, carried: Mapping[str, Any]) -> tuple[str, object]:
@@ -300,3 +301,21 @@ _CARRIED: Final[dict[str, tuple[str, Callable[[Any], object]]]] = {
     "error": ("error", values.error),
     "reason": ("reason", partial(values.text, "reason")),
 }
+_MOVES: Final[Mapping[tuple[PackageStatus | None, Trigger, PackageStatus | None], tuple[str, ...]]] = {
+    (status, trigger, rule.target or status): rule[3:] for (status, trigger), rule in RULES.items()
+}
+"""(source, trigger, target), as the journal has them → what the trigger carries, clears and counts."""
+
+# What `_set` does without a look-up of the name: loading a large run sets a million fields.
+(
+    _put_artifacts,
+    _put_audience,
+    _put_attempts,
+    _put_error,
+    _put_level,
+    _put_name,
+    _put_reason,
+    _put_requires,
+    _put_status,
+    _put_version,
+) = (vars(PackageState)[slot].__set__ for slot in PackageState.__slots__)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct, field
-from msgspec.structs import astuple
 
 from releasekit.errors import ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger  # noqa: TC001  # msgspec reads the annotations
@@ -176,9 +175,9 @@ def _declare(packages: dict[str, PackageState], record: Record) -> None:
     if record.declared is None or record.package or any(getattr(record, name) is not None for name in _OF_A_TRIGGER):
         raise values.invalid("the record", "neither declares packages nor moves one")
     for declared in record.declared:
-        if declared.name in packages:
+        package = PackageState.restored(declared)
+        if packages.setdefault(package.name, package) is not package:
             raise values.invalid(f"{declared.name!r:.100}", "is declared a second time")
-        packages[declared.name] = PackageState.restored(*astuple(declared))
 
 
 _OF_A_TRIGGER: Final = ("trigger", "source", "target", "artifacts", "error", "reason")

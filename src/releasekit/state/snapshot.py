@@ -28,6 +28,7 @@ SCHEMA: Final = 1
 MAX_BYTES: Final = 256 << 20
 """A larger state file is neither written nor read; 100,000 packages with two artifacts each take 70 MB."""
 
+_ARTIFACTS: Final = FIELDS.index("artifacts")
 _MAX_SHOWN: Final = 300  # characters of what a file holds, in a message
 
 
@@ -92,7 +93,7 @@ class _LenientPackage(Struct):
     level: int = 0
 
 
-class _StrictPackage(Struct, forbid_unknown_fields=True):
+class _StrictPackage(Struct, forbid_unknown_fields=True, gc=False):
     name: str
     status: PackageStatus
     version: str
@@ -116,9 +117,9 @@ def encode(run: Mapping[str, Any], rows: Iterable[tuple[Any, ...]]) -> bytes:
     """
     packages = {}
     for row in rows:
-        fields = dict(zip(FIELDS, row, strict=True))
-        fields["artifacts"] = values.unpack(fields["artifacts"])
-        packages[fields["name"]] = fields
+        package = _StrictPackage(*row)
+        package.artifacts = values.unpack(row[_ARTIFACTS])
+        packages[package.name] = package
     data = codec.encode({"schema": SCHEMA, **run, "packages": packages})
     if len(data) > MAX_BYTES:
         raise ReleaseKitError(E.STATE_INVALID_VALUE, f"the run takes {len(data)} bytes; a state file has {MAX_BYTES}")

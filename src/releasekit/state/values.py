@@ -7,7 +7,6 @@ are most of what a large run holds: the 32 bytes of the digest, the file's name,
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, TypeVar
@@ -38,7 +37,8 @@ Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 
 _CUT: Final = " … [cut]"
 _DIGEST_SIZE: Final = 32  # bytes
-_FILE_NAME: Final = re.compile(r"(?!\.\.?\Z)[^/\\\x00]{1,255}")
+_MAPPINGS: Final = (dict, Mapping)  # the first is found out ten times faster
+_MAX_FILE_NAME: Final = 255  # characters
 
 
 def invalid(field: str, problem: str) -> ReleaseKitError:
@@ -110,7 +110,7 @@ def status(value: PackageStatus) -> PackageStatus:
 
 def mapping(field: str, value: Mapping[K, V]) -> Mapping[K, V]:
     """Check that something is a mapping; what it maps is checked by who asks."""
-    if not isinstance(value, dict | Mapping):  # a dictionary is found out ten times faster
+    if not isinstance(value, _MAPPINGS):
         raise invalid(field, f"must be a mapping, not {type(value).__name__}")
     return value
 
@@ -124,7 +124,7 @@ def pack(artifacts: Mapping[str, str]) -> bytes:
         except (AttributeError, TypeError, ValueError):
             raise _no_artifact(file_name, digest) from None
         # Upper case and spaces are hex too, but not as it is written here.
-        if len(binary) != _DIGEST_SIZE or binary.hex() != digest or not _FILE_NAME.fullmatch(file_name):
+        if len(binary) != _DIGEST_SIZE or binary.hex() != digest or not _is_file_name(file_name):
             raise _no_artifact(file_name, digest)
         packed += (binary, encoded, b"\0")
     data = b"".join(packed)
@@ -134,10 +134,16 @@ def pack(artifacts: Mapping[str, str]) -> bytes:
 
 
 def _no_artifact(file_name: str, digest: str) -> ReleaseKitError:
-    if not _FILE_NAME.fullmatch(text("artifacts", file_name)):
+    if not _is_file_name(text("artifacts", file_name)):
         return invalid("artifacts", f"has {file_name!r:.300}, which is no file name")
     problem = f"has {text('artifacts', digest)!r:.80} for {file_name!r}: not a sha256 of 64 lower-case hex digits"
     return invalid("artifacts", problem)
+
+
+def _is_file_name(name: str) -> bool:
+    """Tell whether this names a file in a directory. A regular expression takes twice as long."""
+    has_separator = "/" in name or "\\" in name or "\0" in name
+    return 0 < len(name) <= _MAX_FILE_NAME and name not in {".", ".."} and not has_separator
 
 
 def unpack(packed: bytes) -> dict[str, str]:
