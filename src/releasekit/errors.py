@@ -19,10 +19,12 @@ class E(StrEnum):
 
     BUILD_FAILED = "RK-BUILD-FAILED"
     BUILD_INCOMPLETE = "RK-BUILD-INCOMPLETE"
+    BUILD_TIMEOUT = "RK-BUILD-TIMEOUT"
     DEMO_DIRECTORY = "RK-DEMO-DIRECTORY"
     DEMO_FAILED = "RK-DEMO-FAILED"
     DIAGRAM_FORMAT = "RK-DIAGRAM-FORMAT"
     FILE_FAILED = "RK-FILE-FAILED"
+    GIT_DIRTY = "RK-GIT-DIRTY"
     GIT_FAILED = "RK-GIT-FAILED"
     GRAPHVIZ_MISSING = "RK-GRAPHVIZ-MISSING"
     INDEX_CONFLICT = "RK-INDEX-CONFLICT"
@@ -30,6 +32,7 @@ class E(StrEnum):
     INDEX_UNREADABLE = "RK-INDEX-UNREADABLE"
     PUBLISH_FAILED = "RK-PUBLISH-FAILED"
     PUBLISH_PARTIAL = "RK-PUBLISH-PARTIAL"
+    PUBLISH_TIMEOUT = "RK-PUBLISH-TIMEOUT"
     PUBLISHED_MISSING = "RK-PUBLISHED-MISSING"
     STATE_CLOSED = "RK-STATE-CLOSED"
     STATE_CORRUPTED = "RK-STATE-CORRUPTED"
@@ -70,6 +73,12 @@ class ReleaseKitError(Exception):
     def __str__(self) -> str:
         hint = f"\n  hint: {self.hint}" if self.hint else ""
         return f"{self.code}: {self.message}{hint}"
+
+
+def code_of(error: str) -> E | None:
+    """Tell the code that an error's text begins with; None if it begins with none."""
+    code = error.partition(":")[0]
+    return E(code) if code in set(E) else None
 
 
 def headline(error: str) -> str:

@@ -172,7 +172,7 @@ def test_an_interrupted_run_ends_clean_and_the_same_command_finishes_it(workspac
     assert set(workspace.statuses().values()) == {"pending"}
 
     stuck.mend()
-    done = workspace.releasekit(*OUT)
+    done = workspace.releasekit(*OUT, "--allow-dirty")
     assert done.returncode == 0, done.stderr
     assert digests(workspace.root / "out") == workspace.recorded()
 

@@ -46,7 +46,7 @@ def test_what_was_built_before_the_kill_is_not_built_again(indexed: Workspace, s
     for module in indexed.root.glob("packages/*/src"):
         module.rename(module.with_name("gone"))  # a second build would fail
 
-    resumed = indexed.releasekit(*PUBLISH)
+    resumed = indexed.releasekit(*PUBLISH, "--allow-dirty")
 
     assert resumed.returncode == 0, resumed.stderr
     assert digests(served[1]) == indexed.recorded()

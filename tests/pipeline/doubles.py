@@ -39,7 +39,8 @@ def make_package(name: str, root: Path, *, version: str = "1.0", requires: tuple
 class MemoryIndex:
     """An index that answers what it is told to, in order; the last answer for ever."""
 
-    name = "memory"
+    name = identity = "memory"
+    directory = None
 
     def __init__(self, *answers: Mapping[str, str] | Exception) -> None:
         self.answers = list(answers or ({},))
@@ -56,11 +57,15 @@ class MemoryIndex:
             raise answer
         return answer
 
-    async def upload(self, paths: Sequence[Path]) -> None:
+    async def upload(self, paths: Sequence[Path], timeout: float) -> None:
         """See `Index.upload`."""
+        del timeout
         if self.refuses:
             raise self.refuses
         self.sent += [path.name for path in paths]
+
+    async def aclose(self) -> None:
+        """See `Index.aclose`."""
 
 
 class RecordingSteps:

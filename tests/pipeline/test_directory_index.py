@@ -43,7 +43,7 @@ def files(index: DirectoryIndex, package: str = "some-thing", version: str = "1.
 
 
 def upload(index: DirectoryIndex, paths: list[Path]) -> None:
-    asyncio.run(index.upload(paths))
+    asyncio.run(index.upload(paths, 60.0))
 
 
 def test_a_directory_that_is_not_there_has_no_files(index: DirectoryIndex) -> None:

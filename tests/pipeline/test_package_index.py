@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,13 @@ from releasekit.pipeline.package_index import PackageIndex
 from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tests.support import Workspace
 
 CORE = ("aurora-core", "1.4.0")
+TIMEOUT = 60.0  # seconds
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,15 @@ def index_of(workspace: Workspace) -> PackageIndex:
 
 
 def files(index: PackageIndex, package: str = CORE[0], version: str = CORE[1]) -> Mapping[str, str]:
-    return asyncio.run(index.files(package, version))
+    async def ask() -> Mapping[str, str]:
+        async with aclosing(index):
+            return await index.files(package, version)
+
+    return asyncio.run(ask())
+
+
+def upload(index: PackageIndex, paths: Sequence[Path]) -> None:
+    asyncio.run(index.upload(paths, TIMEOUT))
 
 
 def build_core(workspace: Workspace) -> list[Path]:
@@ -72,7 +81,6 @@ def answering(status: int, body: bytes = b"", content_type: str = "text/html") -
         try:
             yield index
         finally:
-            index._client.s.close()
             server.shutdown()
             serving.join()
 
@@ -84,11 +92,11 @@ def test_an_unknown_project_has_no_files(indexed: Workspace) -> None:
 def test_what_is_sent_is_shown_and_may_be_sent_again(indexed: Workspace, served: tuple[str, Path]) -> None:
     index, paths = index_of(indexed), build_core(indexed)
 
-    asyncio.run(index.upload(paths[:1]))
+    upload(index, paths[:1])
     assert files(index) == digests(served[1])
     assert len(files(index)) == 1
 
-    asyncio.run(index.upload(paths))
+    upload(index, paths)
     assert files(index) == digests(served[1]) == digests(paths[0].parent)
     assert files(index, "Aurora.Core", "1.4") == files(index)
     assert files(index, version="1.4.1") == {}
@@ -101,7 +109,7 @@ def test_other_content_on_the_server_is_a_conflict_when_uv_is_the_first_to_see_i
     (served[1] / paths[1].name).write_bytes(b"other content")
 
     with pytest.raises(ConflictError) as caught:
-        asyncio.run(index_of(indexed).upload(paths))
+        upload(index_of(indexed), paths)
 
     error = caught.value
     assert error.filename == paths[1].name
@@ -116,7 +124,7 @@ def test_no_variable_sends_files_elsewhere(
     monkeypatch.setenv(variable, "http://127.0.0.1:9/elsewhere")
     paths = build_core(indexed)
 
-    asyncio.run(index_of(indexed).upload(paths))
+    upload(index_of(indexed), paths)
 
     assert digests(served[1]) == digests(paths[0].parent)
 
@@ -129,7 +137,7 @@ def test_credentials_are_no_argument_of_any_process(indexed: Workspace, monkeypa
         return ""
 
     monkeypatch.setattr(process, "run", run)
-    asyncio.run(index_of(indexed).upload([indexed.root / "a.whl"]))
+    upload(index_of(indexed), [indexed.root / "a.whl"])
 
     assert len(commands) == 1
     assert "canary" not in commands[0]
@@ -195,7 +203,7 @@ def upload_when_uv_says(said: str, workspace: Workspace, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(process, "run", run)
     with pytest.raises(StepError) as caught:
-        asyncio.run(PackageIndex(INDEX, workspace.root, url="http://127.0.0.1:9/").upload([]))
+        upload(PackageIndex(INDEX, workspace.root, url="http://127.0.0.1:9/"), [])
     return caught.value
 
 

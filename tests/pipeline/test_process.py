@@ -12,8 +12,13 @@ from releasekit.logging import REDACTED
 from releasekit.pipeline import process
 
 
+TIMEOUT = 60.0  # seconds
+
+
 def run(script: str, *arguments: str, cwd: Path = Path(), **environ: str | None) -> str:
-    return asyncio.run(process.run([sys.executable, "-c", script, *arguments], cwd=cwd, environ=environ))
+    return asyncio.run(
+        process.run([sys.executable, "-c", script, *arguments], cwd=cwd, environ=environ, timeout=TIMEOUT)
+    )
 
 
 def test_both_outputs_come_back_in_their_order() -> None:
@@ -38,7 +43,7 @@ def test_a_program_that_kills_itself_failed_by_a_signal() -> None:
 @pytest.mark.parametrize("directory", ["", "gone"])
 def test_a_program_that_is_not_there_is_a_failing_program(tmp_path: Path, directory: str) -> None:
     with pytest.raises(process.CommandError, match="could not be run"):
-        asyncio.run(process.run([str(tmp_path / "uv")], cwd=tmp_path / directory, environ={}))
+        asyncio.run(process.run([str(tmp_path / "uv")], cwd=tmp_path / directory, environ={}, timeout=TIMEOUT))
 
 
 def test_no_shell_looks_at_the_arguments() -> None:
@@ -106,7 +111,7 @@ async def family(file: Path) -> list[int]:
 def test_a_cancelled_program_dies_with_all_its_children(tmp_path: Path) -> None:
     async def cancel() -> list[int]:
         command = [sys.executable, "-c", STUBBORN_FAMILY + "time.sleep(600)", str(tmp_path / "pids")]
-        task = asyncio.create_task(process.run(command, cwd=tmp_path, environ={}))
+        task = asyncio.create_task(process.run(command, cwd=tmp_path, environ={}, timeout=TIMEOUT))
         pids = await family(tmp_path / "pids")
         assert all(map(is_alive, pids))
         task.cancel()
@@ -124,7 +129,7 @@ def test_a_cancelled_program_dies_with_all_its_children(tmp_path: Path) -> None:
 def test_what_a_program_leaves_running_neither_delays_nor_survives_it(tmp_path: Path, status: int) -> None:
     command = [sys.executable, "-c", f"{STUBBORN_FAMILY}sys.exit({status})", str(tmp_path / "pids")]
     try:
-        asyncio.run(process.run(command, cwd=tmp_path, environ={}))
+        asyncio.run(process.run(command, cwd=tmp_path, environ={}, timeout=TIMEOUT))
     except process.CommandError as error:
         assert error.returncode == status  # noqa: PT017  # it depends on the case
     else:

@@ -11,7 +11,7 @@ from tests.pipeline.doubles import C, MemoryIndex, make_package
 from releasekit.errors import E
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
-from releasekit.pipeline.steps import ATTEMPTS, UvSteps, ask
+from releasekit.pipeline.steps import UvSteps, ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SDIST, WHEEL = "core-1.0.tar.gz", "core-1.0-py3-none-any.whl"
 CONTENT = {SDIST: b"the sdist", WHEEL: b"the wheel"}
 BUILT = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
+ATTEMPTS = 6
 BUSY = TransientError(E.INDEX_UNREADABLE, "it is busy")
 
 

@@ -21,6 +21,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "A build must give exactly one sdist and at least one wheel of the version in the plan. Check the "
         "package's build backend and that it takes its version from pyproject.toml."
     ),
+    E.BUILD_TIMEOUT: (
+        "A build took longer than --build-timeout allows, and was killed with everything that it had started. Find "
+        "out what it waits for (the network? an input?), or give it more time."
+    ),
     E.DEMO_DIRECTORY: (
         "The demo makes its own directory and refuses one that has anything in it. Choose another with --to, or "
         "remove it."
@@ -30,6 +34,11 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.FILE_FAILED: (
         "A file could not be written or read: no space, no permission, or a broken disk. The state of the run is "
         "kept; mend the disk and run the same command again."
+    ),
+    E.GIT_DIRTY: (
+        "A package that is to be released has changes that are not committed, so what is built would not be what the "
+        "commit says. Commit or undo them; --allow-dirty releases them all the same. Ignored files don't count, nor do "
+        "releasekit's own."
     ),
     E.GIT_FAILED: (
         "A release belongs to a commit, so the workspace must be in a git repository with at least one commit, "
@@ -42,7 +51,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.INDEX_CONFLICT: (
         "The index shows a file of this name with another sha256 than ours. One name must have one content for "
         "ever, so nothing is overwritten and nothing is tried again. Find out who published that file; usually "
-        "the answer is a new version. What requires the package is held until then."
+        "the answer is a new version. What requires the package is held until then. If the index is mended, "
+        "`releasekit retry PACKAGE` has the next run try again."
     ),
     E.INDEX_UNKNOWN: (
         "--index takes the name of a [[tool.uv.index]] in the workspace's pyproject.toml that has a url and a "
@@ -59,6 +69,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.PUBLISH_PARTIAL: (
         "The index took some files of the package and not the others; what it said is in the message. The next run "
         "sends what is missing, with the same bytes."
+    ),
+    E.PUBLISH_TIMEOUT: (
+        "An upload took longer than --upload-timeout allows, and was killed. The index may have the files all the same: "
+        "the next run asks it first, and sends only what is missing."
     ),
     E.PUBLISHED_MISSING: (
         "The index does not show a file that an earlier process of this run saw there. It may lag, or the file "

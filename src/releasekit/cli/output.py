@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from releasekit.errors import E, headline
+from releasekit.errors import E, code_of, headline
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.state import STATE_FILENAME, RunState, no_run
@@ -163,7 +163,7 @@ def conflicts_of(state: RunState) -> list[str]:
 
 def failed_of(state: RunState, *codes: E) -> list[str]:
     """Name the packages that failed with one of some codes, sorted: a stored error begins with its code."""
-    return [name for name in state.failed_packages() if state[name].error.partition(": ")[0] in codes]
+    return [name for name in state.failed_packages() if code_of(state[name].error) in codes]
 
 
 def result(state: RunState) -> dict[str, Any]:

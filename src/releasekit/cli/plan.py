@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,9 @@ from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from releasekit.pipeline.index import Index
+    from releasekit.state import RunState
 
 
 @click.command("plan")
@@ -29,7 +33,7 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
     found = load_workspace(workspace)
     plan = pipeline.declare(found, "", "")
     if index_name is not None:
-        asyncio.run(pipeline.skip_complete(plan, pipeline.choose_index(index_name, found)))
+        asyncio.run(_skip_complete(plan, pipeline.choose_index(index_name, found, look_only=True)))
     packages = list(plan.packages.values())
     if as_json:
         fields = ("name", "version", "level", "requires", "status", "reason")
@@ -48,6 +52,11 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
         if wanted
         else "next: nothing to do."
     )
+
+
+async def _skip_complete(plan: RunState, index: Index) -> None:
+    async with contextlib.aclosing(index):
+        await pipeline.skip_complete(plan, index)
 
 
 def _after(requires: tuple[str, ...]) -> str:

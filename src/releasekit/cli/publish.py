@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from math import isnan
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import stamina
 
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
+from releasekit.cli.stop import Stop, resume_command
 from releasekit.errors import E
-from releasekit.pipeline import Request, release
+from releasekit.pipeline import Action, Request, forecast, release
+from releasekit.pipeline.build import BUILD_TIMEOUT
+from releasekit.pipeline.orchestrator import GRACE
 from releasekit.pipeline.outcome import NotShownError
-from releasekit.pipeline.steps import VERIFY_TIMEOUT
+from releasekit.pipeline.patience import RETRY_BUDGET
+from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from stamina.instrumentation import RetryDetails
 
-    from releasekit.pipeline import Orchestrator, Outcome
+    from releasekit.pipeline import Forecast, Orchestrator, Outcome
     from releasekit.state import RunState, Transition
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 DONE: Final = 0
 NOTHING_PUBLISHED: Final = 1
@@ -43,6 +48,13 @@ def _number(_context: click.Context, _option: click.Parameter, value: float) -> 
     return value
 
 
+def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callable[[F], F]:
+    """Make an option that takes seconds."""
+    kind = click.FloatRange(min=least)
+    return click.option(name, type=kind, default=default, show_default=True, callback=_number, metavar="SECONDS",
+                        help=text)  # fmt: skip
+
+
 @click.command("publish")
 @output.workspace_argument
 @click.option("--index", "index_name", required=True, help="A [[tool.uv.index]], `pypi`, or a directory (./out).")
@@ -51,8 +63,13 @@ def _number(_context: click.Context, _option: click.Parameter, value: float) -> 
 @click.option("--fresh", is_flag=True, help="Start over; the files of the run that is there are kept aside.")
 @click.option("--no-gate", is_flag=True, help="Upload a package before every other is built.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing new once a package has failed.")
-@click.option("--verify-timeout", type=click.FloatRange(min=0.1), default=VERIFY_TIMEOUT, show_default=True,
-              callback=_number, metavar="SECONDS", help="How long the index may take to show a file.")  # fmt: skip
+@_seconds("--build-timeout", BUILD_TIMEOUT, "How long one build may take.")
+@_seconds("--upload-timeout", UPLOAD_TIMEOUT, "How long one upload may take.")
+@_seconds("--verify-timeout", VERIFY_TIMEOUT, "How long the index may take to show a file.")
+@_seconds("--retry-budget", RETRY_BUDGET, "How long a package is tried again for what may pass.", least=0)
+@_seconds("--grace", GRACE, "How long running uploads may go on after SIGINT or SIGTERM.", least=0)
+@click.option("--allow-dirty", is_flag=True, help="Release packages that have uncommitted changes too.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, from what the index has; touch nothing.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
               show_default=True, help="What is logged on stderr.")  # fmt: skip
 @click.option("--log-json", is_flag=True, help="Log one JSON object a line.")
@@ -65,7 +82,13 @@ def command(  # noqa: PLR0913  # one argument an option
     fresh: bool,
     no_gate: bool,
     fail_fast: bool,
+    build_timeout: float,
+    upload_timeout: float,
     verify_timeout: float,
+    retry_budget: float,
+    grace: float,
+    allow_dirty: bool,
+    dry_run: bool,
     log_level: str,
     log_json: bool,
     as_json: bool,
@@ -90,11 +113,19 @@ def command(  # noqa: PLR0913  # one argument an option
         fresh=fresh,
         gate=not no_gate,
         fail_fast=fail_fast,
+        build_timeout=build_timeout,
+        upload_timeout=upload_timeout,
         verify_timeout=verify_timeout,
+        retry_budget=retry_budget,
+        grace=grace,
+        allow_dirty=allow_dirty,
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until there is something to stop gently
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
-    outcome = asyncio.run(release(request, partial(_watch, live=live)))
+    stop = Stop()
+    with stop.listening():
+        if dry_run:
+            return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
+        outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, live=live))))
     state, error, code = outcome.state, outcome.error, exit_code(outcome)
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
@@ -108,8 +139,25 @@ def command(  # noqa: PLR0913  # one argument an option
         if error:
             click.echo(f"error: {output.printable(str(error))}", err=True)
         if code not in {DONE, CONFLICT}:
-            again = output.command_line(*(word for word in sys.argv[1:] if word != "--fresh"))
-            click.echo(f"resume: {output.printable(again)}", err=True)
+            click.echo(resume_command(), err=True)
+    return code
+
+
+def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
+    """Print what would be done, and return the exit code: whether a person would have to decide something first."""
+    undecided = [each for each in forecasts if each.action in {Action.CONFLICT, Action.LOST}]
+    code = CONFLICT if undecided else DONE
+    if as_json:
+        output.print_json({"packages": [each._asdict() for each in forecasts], "exit_code": code})
+        return code
+    rows = [(each.package, each.version, each.action.value, each.why or ", ".join(each.files)) for each in forecasts]
+    for line in output.columns([[*map(output.in_one_line, row)] for row in rows]):
+        click.echo(line)
+    idle = sum(each.action is Action.NOTHING for each in forecasts)
+    click.echo(f"\n{len(forecasts) - idle} of {len(forecasts)} packages to be worked on. Nothing was touched.")
+    again = output.command_line(*(word for word in sys.argv[1:] if word != "--dry-run"))
+    names = ", ".join(each.package for each in undecided)
+    click.echo(f"next: {output.in_one_line(f'decide about {names}' if undecided else again)}")
     return code
 
 
@@ -127,18 +175,12 @@ def exit_code(outcome: Outcome) -> int:
 
 
 @contextmanager
-def _watch(orchestrator: Orchestrator, *, live: bool) -> Iterator[None]:
-    """Show and log a run while it works; stop it gently on the first SIGINT or SIGTERM, at once on the second."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, orchestrator.stop)
+def _watch(stop: Stop, orchestrator: Orchestrator, *, live: bool) -> Iterator[None]:
+    """Show and log a run while it works, and have it stopped gently."""
+    stop.gently = orchestrator.stop
     orchestrator.state.listen(log_move)
-    try:
-        with _live_table(orchestrator.state) if live else nullcontext():
-            yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    with _live_table(orchestrator.state) if live else nullcontext():
+        yield
 
 
 def log_move(moved: Transition) -> None:

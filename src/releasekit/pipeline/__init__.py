@@ -1,20 +1,25 @@
 """The hands: the only room whose work leaves traces in the world.
 
-`release` is the whole of it. `open_run` decides whether to begin, resume or refuse; `Orchestrator` drives the
-packages; `UvSteps` builds, publishes and verifies one package, against the `Index` that `choose_index` found.
+`release` is the whole of it, and `forecast` says what it would do. `open_run` decides whether to begin, resume or
+refuse; `Orchestrator` drives the packages; `UvSteps` builds, publishes and verifies one package, against the `Index`
+that `choose_index` found.
 """
 
+from releasekit.pipeline.forecast import Action, Forecast, forecast
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import Orchestrator
 from releasekit.pipeline.release import Outcome, Request, release
 from releasekit.pipeline.resume import declare, open_for_change, skip_complete
 
 __all__ = [
+    "Action",
+    "Forecast",
     "Orchestrator",
     "Outcome",
     "Request",
     "choose_index",
     "declare",
+    "forecast",
     "open_for_change",
     "release",
     "skip_complete",

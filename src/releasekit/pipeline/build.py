@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from releasekit.workspace import Package
 
 DIST_DIRECTORY: Final = ".releasekit-dist"
+BUILD_TIMEOUT: Final = 1_800.0
+"""Seconds; a package with compiled extensions may take a quarter of an hour."""
 
 
 class Builder:
@@ -36,11 +38,13 @@ class Builder:
         root: The workspace.
         source_date_epoch: The release's commit time in seconds since 1970, which build backends take for the
             time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
+        timeout: Seconds that one build may take.
     """
 
-    def __init__(self, root: Path, source_date_epoch: int) -> None:
+    def __init__(self, root: Path, source_date_epoch: int, *, timeout: float = BUILD_TIMEOUT) -> None:
         self.root = root
         self.source_date_epoch = source_date_epoch
+        self.timeout = timeout
 
     def directory(self, package: str) -> Path:
         """Say where a package's built files are kept."""
@@ -67,7 +71,8 @@ class Builder:
 
         Raises:
             StepError: The build failed (`E.BUILD_FAILED`), did not give one sdist and at least one wheel of the
-                planned version (`E.BUILD_INCOMPLETE`), or could not be stored (`E.FILE_FAILED`).
+                planned version (`E.BUILD_INCOMPLETE`), took too long (`E.BUILD_TIMEOUT`), or could not be stored
+                (`E.FILE_FAILED`).
         """
         final = self.directory(package.name)
         stem = f"{package.name}.building-"  # a dot: no package can be called so
@@ -94,7 +99,11 @@ class Builder:
         ]
         environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch)}
         try:
-            await process.run(command, cwd=self.root, environ=environ)
+            await process.run(command, cwd=self.root, environ=environ, timeout=self.timeout)
+        except process.CommandTimeoutError as error:
+            message = f"uv build of {package.name!r} did not end within {self.timeout:g} s:\n{error.output}"
+            hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
+            raise StepError(E.BUILD_TIMEOUT, message, hint) from error
         except process.CommandError as error:
             message = f"uv build of {package.name!r} in {package.directory} failed:\n{error.output}"
             hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"

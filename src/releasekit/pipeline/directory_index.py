@@ -29,22 +29,31 @@ class DirectoryIndex:
         directory: Where the files are.
         owner: What tells this workspace from others that publish to the same directory, at the same time perhaps:
             each removes only its own leftovers.
+        look_only: Leave even these.
     """
 
-    def __init__(self, name: str, directory: Path, owner: str) -> None:
-        self.name = name
+    def __init__(self, name: str, directory: Path, owner: str, *, look_only: bool = False) -> None:
+        self.name = self.identity = name
         self.directory = directory
         self._scratch = f".releasekit-{owner}-"
-        self._used = False
+        self._used = look_only
         self._taking_over = Lock()
 
     async def files(self, package: str, version: str) -> Mapping[str, str]:
         """See `Index.files`."""
         return await asyncio.to_thread(self._files, package, version)
 
-    async def upload(self, paths: Sequence[Path]) -> None:
-        """See `Index.upload`."""
-        await asyncio.to_thread(self._upload, paths)
+    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
+        """See `Index.upload`. A copy that takes too long goes on by itself: a system call can't be stopped."""
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.to_thread(self._upload, paths)
+        except TimeoutError:
+            message = f"copying into {self.directory} did not end within {timeout:g} s"
+            raise StepError(E.PUBLISH_TIMEOUT, message, "mend the disk; the same command goes on") from None
+
+    async def aclose(self) -> None:
+        """See `Index.aclose`."""
 
     def _files(self, package: str, version: str) -> Mapping[str, str]:
         try:

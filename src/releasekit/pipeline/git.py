@@ -1,14 +1,22 @@
-"""What git knows: which commit is released, when it was made, and whether it tracks a file."""
+"""What git knows: which commit is released and when it was made, what it tracks, and what is not committed."""
 
 from __future__ import annotations
 
+import os
 import subprocess
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.errors import E, ReleaseKitError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+_OURS: Final = ".releasekit-"
+_BUILT: Final = {"build", "dist", "__pycache__", ".eggs"}
+"""Directories, besides ``*.egg-info``, that build backends and Python make in the sources."""
+
+_SHOWN: Final = 5  # files of many
 
 
 class Head(NamedTuple):
@@ -52,6 +60,46 @@ def refuse_tracked(*paths: Path) -> None:
         )
 
 
+def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) -> None:
+    """Refuse uncommitted changes in what is released: a commit would be said to be what it is not.
+
+    Ignored files don't count, nor do our own: those of the run, of an index on this machine, and what a build
+    leaves in the sources.
+
+    Args:
+        root: The workspace.
+        directories: Where the packages are.
+        index: The directory that is published to, if it is one.
+
+    Raises:
+        ReleaseKitError: There are some (`E.GIT_DIRTY`).
+    """
+    places = [f":(literal){os.path.relpath(directory, root)}" for directory in directories]
+    if not places:
+        return
+    top = Path(_git(root, "rev-parse", "--show-toplevel"))
+    told = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *places)
+    changed = [entry[3:] for entry in told.split("\0") if entry and not _is_ours(entry, top, root.resolve(), index)]
+    if changed:
+        shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
+        raise ReleaseKitError(
+            E.GIT_DIRTY,
+            f"what would be released is not what is committed: {shown}",
+            "commit or undo the changes, or release them all the same with --allow-dirty",
+        )
+
+
+def _is_ours(entry: str, top: Path, root: Path, index: Path | None) -> bool:
+    """Tell whether one entry of `git status`, as ``?? path``, is a file that a release has made."""
+    path = top / entry[3:]
+    if path.is_relative_to(root) and path.relative_to(root).parts[0].startswith(_OURS):
+        return True
+    if index and path.is_relative_to(index):
+        return True
+    parts = PurePosixPath(entry[3:]).parts
+    return entry.startswith("??") and any(part in _BUILT or part.endswith(".egg-info") for part in parts)
+
+
 def unignored(directory: Path) -> list[str]:
     """Name our own files in a directory that git does not ignore: a commit or an sdist could take them in."""
     return _git(directory, "ls-files", "--others", "--exclude-standard", "--", ":(glob).releasekit-*").splitlines()
@@ -73,4 +121,4 @@ def _git(directory: Path, *arguments: str) -> str:
         said = done.stderr.strip() or f"git ended with status {done.returncode}"
         hint = "a release belongs to a commit: run `git init` and commit what is to be released"
         raise ReleaseKitError(E.GIT_FAILED, f"git could not tell the commit of {directory}: {said}", hint)
-    return done.stdout.strip()
+    return done.stdout.strip("\n")

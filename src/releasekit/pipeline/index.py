@@ -29,10 +29,16 @@ class Index(Protocol):
     """A place that files are published to and can be read back from.
 
     Attributes:
-        name: How the user names it, for messages and for the run's record.
+        name: How the user names it, for messages.
+        identity: Its name and whatever else tells it from others, without secrets: what a run is bound to.
     """
 
     name: str
+    identity: str
+
+    @property
+    def directory(self) -> Path | None:
+        """Where its files are, if they are on this machine."""
 
     async def files(self, package: str, version: str) -> Mapping[str, str]:
         """Ask what is there of one version of a package.
@@ -44,21 +50,25 @@ class Index(Protocol):
             StepError: The index could not be read.
         """
 
-    async def upload(self, paths: Sequence[Path]) -> None:
-        """Send files, none of which was there when it was last asked.
+    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # not by cancelling
+        """Send files, none of which was there when it was last asked, within so many seconds.
 
         Raises:
             StepError: Not all of them were accepted.
         """
 
+    async def aclose(self) -> None:
+        """Give back what it holds, connections perhaps."""
 
-def choose_index(name: str, workspace: Workspace) -> Index:
+
+def choose_index(name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
     """Find the index that the user named.
 
     Args:
         name: A `[[tool.uv.index]]` of the workspace, ``pypi`` for uv's default, or a directory, written with a
             slash or existing already, so that a mistyped name does not become a directory.
         workspace: Where the names are looked up.
+        look_only: Leave everything there as it is, also what a killed process has left.
 
     Raises:
         ReleaseKitError: Nothing of that name, or it can't be published to (`E.INDEX_UNKNOWN`).
@@ -77,7 +87,7 @@ def choose_index(name: str, workspace: Workspace) -> Index:
             'add publish-url = "…" to its [[tool.uv.index]]',
         )
     if known:
-        return PackageIndex(name, workspace.root, url=known.url)
+        return PackageIndex(name, workspace.root, url=known.url, publish_url=known.publish_url)
     if name == PYPI:
         return PackageIndex(name, workspace.root)
     given = os.path.expanduser(name)  # noqa: PTH111  # Path's raises for ~nobody
@@ -86,7 +96,8 @@ def choose_index(name: str, workspace: Workspace) -> Index:
         directory, root = directory.resolve(), workspace.root.resolve()
         inside = directory.is_relative_to(root)
         owner = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
-        return DirectoryIndex(f"./{directory.relative_to(root)}" if inside else str(directory), directory, owner)
+        shown = f"./{directory.relative_to(root)}" if inside else str(directory)
+        return DirectoryIndex(shown, directory, owner, look_only=look_only)
     names = ", ".join(sorted({*workspace.indexes, PYPI}))
     raise ReleaseKitError(
         E.INDEX_UNKNOWN,

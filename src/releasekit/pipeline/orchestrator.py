@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CONFIRM_TIMEOUT: Final = 30.0
 """Seconds in which the index must show again what it has shown to an earlier process."""
 
+GRACE: Final = 30.0
+"""Seconds; many runners of CI kill what has not ended ten to sixty seconds after it was asked to."""
+
 LOST: Final = (
     "find out what happened on the index. If files are lost, put those of .releasekit-dist back or start over with "
     "--fresh; if it only lags, run the same command again"
@@ -44,6 +47,7 @@ class Orchestrator:
         gate: Upload nothing before everything is built.
         fail_fast: Begin nothing new once a package has failed.
         verify_timeout: Seconds that the index may take to show what was sent.
+        grace: Seconds that running uploads have left when the run is asked to stop.
     """
 
     def __init__(  # noqa: PLR0913  # its options, by keyword
@@ -56,6 +60,7 @@ class Orchestrator:
         gate: bool = True,
         fail_fast: bool = False,
         verify_timeout: float = VERIFY_TIMEOUT,
+        grace: float = GRACE,
     ) -> None:
         self.store = store
         self.state: RunState = store.state
@@ -64,7 +69,10 @@ class Orchestrator:
         self.gate = gate
         self.fail_fast = fail_fast
         self.verify_timeout = verify_timeout
+        self.grace = grace
         self.interrupted = False
+        self._failed_before = set(self.state.failed_packages())
+        self._end_of_grace: asyncio.TimerHandle | None = None
         self._jobs = asyncio.Semaphore(jobs)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._settled: dict[str, asyncio.Event] = {}
@@ -84,19 +92,26 @@ class Orchestrator:
             await self._each(self.state.published_packages(), self._confirm_again)
             if self.gate:
                 await self._each(todo, self._build)
-                if not self.state.failed_packages():
+                if not self._failures():
                     await self._each(todo, self._release)
             else:
                 await self._each(todo, self._build, self._release)
         except* ReleaseKitError as errors:
             raise _first(errors) from None
         finally:
+            if self._end_of_grace:
+                self._end_of_grace.cancel()
             self.state.recover()  # of what an error stopped too; durable when the store is closed, if that can be
         await self.store.acommit()
 
     def stop(self) -> None:
-        """Begin nothing new, kill the builds and let running uploads finish; a second call stops these too."""
+        """Begin nothing new, kill the builds and let running uploads finish within `grace`.
+
+        A second call stops these too. To be called in the event loop, if there is one.
+        """
         spared = set() if self.interrupted else self._uploading
+        if spared:
+            self._end_of_grace = asyncio.get_running_loop().call_later(self.grace, self.stop)
         self.interrupted = True
         for name, task in self._tasks.items():
             if name not in spared:
@@ -174,11 +189,15 @@ class Orchestrator:
         trigger(*carried)
         await self.store.acommit()
 
+    def _failures(self) -> set[str]:
+        """Name what failed in this process: a conflict of an earlier one waits for a person, and nobody for it."""
+        return set(self.state.failed_packages()) - self._failed_before
+
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """Wait for one of the jobs to be free, unless nothing new may begin."""
         async with self._jobs:
-            if self.interrupted or (self.fail_fast and self.state.failed_packages()):
+            if self.interrupted or (self.fail_fast and self._failures()):
                 raise _HeldError
             yield
 

@@ -1,4 +1,4 @@
-"""A package index over HTTP: read by the simple repository API (PEP 503 and 691), written by `uv publish`.
+"""A package index over HTTP: read by the simple repository API, written by `uv publish`.
 
 Credentials come from the environment or a netrc file and go to nobody but the index: `uv` inherits the
 environment and reads its own variables (UV_PUBLISH_TOKEN, …), and reading takes the UV_INDEX_NAME_USERNAME and
@@ -7,45 +7,49 @@ UV_INDEX_NAME_PASSWORD that uv documents for the index called name. None is ever
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
 from releasekit.logging import redact
 from releasekit.pipeline import process
 from releasekit.pipeline.index import belongs
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
+from releasekit.pipeline.simple_api import BETTER_LATER, SimpleApi, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pypi_simple import PyPISimple
-
 PYPI: Final = "pypi"
 """The name of the index that uv publishes to by default."""
 
-TIMEOUT: Final = (10.0, 30.0)
-"""Seconds to connect, and between two pieces of an answer."""
-
-_FIRST_TEMPORARY_STATUS: Final = 500
-_TEMPORARY_STATUS: Final = 429
-
-_TEMPORARY: Final = re.compile(
-    r"error sending request|error decoding response|operation timed out|connection (?:reset|closed|refused)"
-    r"|status code (?:408|429|5\d\d)",
+_FIRST_SERVER_ERROR: Final = 500
+_UNAUTHORIZED: Final = {401, 403}
+_STATUS: Final = re.compile(r"status code (\d{3})\b")
+_EXISTS: Final = re.compile(r"already exists", re.IGNORECASE)
+_NETWORK: Final = re.compile(
+    r"error sending request|error decoding response|timed out|connection (?:reset|closed|refused)"
+    r"|dns error|failed to lookup",
     re.IGNORECASE,
 )
+_RETRY_AFTER: Final = re.compile(r'"retry-after": "([^"]*)"', re.IGNORECASE)
+_ERROR_BEGINS: Final = re.compile(r"^error: ", re.MULTILINE)
 _MISMATCH: Final = re.compile(
     r"Local file and index file do not match for `?(?P<filename>[^`\s]+?)`?\. "
     r"Local: sha256=(?P<local>\w+), Remote: sha256=(?P<remote>\w+)"
 )
 
-_NOT_OURS: Final = dict.fromkeys(("UV_PUBLISH_INDEX", "UV_PUBLISH_URL", "UV_PUBLISH_CHECK_URL"))
-"""Variables by which uv would publish to another index than the one that was asked for."""
+_ENVIRON: Final = {
+    # Variables by which uv would publish to another index than the one that was asked for.
+    "UV_PUBLISH_INDEX": None,
+    "UV_PUBLISH_URL": None,
+    "UV_PUBLISH_CHECK_URL": None,
+    # It would try again at once, without asking the index what came of the first try, nor how long to wait.
+    "UV_HTTP_RETRIES": "0",
+    # What an index answers, with its Retry-After; uv has no other way to tell.
+    "RUST_LOG": "uv_publish=trace",
+}
 
 
 class PackageIndex:
@@ -55,44 +59,20 @@ class PackageIndex:
         name: The `[[tool.uv.index]]` it is, or `PYPI`.
         workspace: The directory of the pyproject.toml that says so.
         url: Its simple repository API; empty means that of PyPI.
+        publish_url: Where uv uploads to; only for the record.
     """
 
-    def __init__(self, name: str, workspace: Path, *, url: str = "") -> None:
+    def __init__(self, name: str, workspace: Path, *, url: str = "", publish_url: str = "") -> None:
         self.name = name
         self.workspace = workspace
         self.url = url
+        self.identity = f"{name} at {redact(url)}, {redact(publish_url)}" if url else name
+        self.directory: Path | None = None
+        self._api = SimpleApi(name, url)
 
     async def files(self, package: str, version: str) -> Mapping[str, str]:
         """See `Index.files`."""
-        return await asyncio.to_thread(self._files, package, version)
-
-    async def upload(self, paths: Sequence[Path]) -> None:
-        """See `Index.upload`."""
-        # Without its configuration files uv publishes to PyPI, which is where we look for it.
-        target = ["--index", self.name] if self.url else ["--no-config"]
-        command = [process.find_uv(), "publish", *target, "--", *map(str, paths)]
-        try:
-            await process.run(command, cwd=self.workspace, environ=_NOT_OURS)
-        except process.CommandError as error:
-            said = " ".join(error.output.split())  # uv wraps its lines
-            if theirs := _MISMATCH.search(said):  # sent by another since the index was asked
-                raise ConflictError(**theirs.groupdict(), index=self.name) from error
-            message = f"uv publish to {self.name} failed:\n{error.output}"
-            if _TEMPORARY.search(said):
-                raise TransientError(E.PUBLISH_FAILED, message) from error
-            hint = "credentials come from UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD"
-            raise StepError(E.PUBLISH_FAILED, message, hint) from error
-
-    def _files(self, package: str, version: str) -> Mapping[str, str]:
-        from pypi_simple import NoSuchProjectError, UnsupportedRepoVersionError  # noqa: PLC0415  # slow
-
-        try:
-            page = self._client.get_project_page(package, timeout=TIMEOUT, headers={"Cache-Control": "no-cache"})
-        except NoSuchProjectError:
-            return {}
-        except (OSError, ValueError, UnsupportedRepoVersionError) as error:  # OSError: also requests' own errors
-            raise self._unreadable(package, error) from error
-        shown = {file.filename: file.digests.get("sha256", "") for file in page.packages}
+        shown = await self._api.files(package)
         mine = {filename: digest for filename, digest in shown.items() if belongs(filename, package, version)}
         for filename, digest in mine.items():
             if not digest:
@@ -100,20 +80,43 @@ class PackageIndex:
                 raise StepError(E.INDEX_UNREADABLE, message, "publish to an index that shows sha256 digests")
         return mine
 
-    def _unreadable(self, package: str, error: Exception) -> StepError:
-        message = f"{self.name} could not be asked for {package!r}: {redact(str(error))}"
-        status: int | None = getattr(getattr(error, "response", None), "status_code", None)
-        lasting = status is not None and status != _TEMPORARY_STATUS and status < _FIRST_TEMPORARY_STATUS
-        if lasting or not isinstance(error, OSError):  # requests' own errors are OSErrors
-            hint = "check the index's url, and the credentials for reading it"
-            return StepError(E.INDEX_UNREADABLE, message, hint)
-        return TransientError(E.INDEX_UNREADABLE, message, "check the network, then run the same command again")
+    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
+        """See `Index.upload`."""
+        # Without its configuration files uv publishes to PyPI, which is where we look for it.
+        target = ["--index", self.name] if self.url else ["--no-config"]
+        command = [process.find_uv(), "publish", *target, "--", *map(str, paths)]
+        try:
+            await process.run(command, cwd=self.workspace, environ=_ENVIRON, timeout=timeout)
+        except process.CommandTimeoutError as error:
+            message = f"uv publish to {self.name} did not end within {timeout:g} s:\n{error.output}"
+            hint = "check the network, or allow for more with --upload-timeout; the same command goes on"
+            raise TransientError(E.PUBLISH_TIMEOUT, message, hint) from error
+        except process.CommandError as error:
+            raise self._failure(error.output) from error
 
-    @cached_property
-    def _client(self) -> PyPISimple:
-        from pypi_simple import PyPISimple  # noqa: PLC0415  # slow
+    async def aclose(self) -> None:
+        """See `Index.aclose`."""
+        await self._api.aclose()
 
-        endpoint: dict[str, Any] = {"endpoint": self.url} if self.url else {}
-        variable = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', self.name.upper())}"
-        user, password = (os.environ.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
-        return PyPISimple(**endpoint, auth=(user, password) if user or password else None)
+    def _failure(self, output: str) -> StepError:
+        """Tell by stable signs what kind of failure it was: a digest, a status code, a word of the network's."""
+        begins = _ERROR_BEGINS.search(output)
+        told = output[begins.start() :] if begins else output
+        said = " ".join(told.split())  # uv wraps its lines
+        if theirs := _MISMATCH.search(said):  # sent by another since the index was asked
+            return ConflictError(**theirs.groupdict(), index=self.name)
+        message = f"uv publish to {self.name} failed:\n{told}"
+        found = _STATUS.search(said)
+        status = int(found[1]) if found else 0
+        asked = _RETRY_AFTER.findall(output)
+        # A file that is there and not shown yet: what it is, ours or another's, will be seen.
+        lags = bool(found and _EXISTS.search(said))
+        busy = status in BETTER_LATER or status >= _FIRST_SERVER_ERROR
+        if lags or busy or (not found and _NETWORK.search(said)):
+            retry_after = seconds_of(asked[-1]) if asked else 0.0
+            hint = "check the network and the index, then run the same command again"
+            return TransientError(E.PUBLISH_FAILED, message, hint, retry_after=retry_after)
+        hint = "credentials come from UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD"
+        if found and status not in _UNAUTHORIZED:
+            hint = "mend what the index complains of, then run the same command again"
+        return StepError(E.PUBLISH_FAILED, message, hint)

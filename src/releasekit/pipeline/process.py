@@ -1,13 +1,19 @@
-"""Child processes: each in a process group of its own, so that none of its children outlives a stop."""
+"""Child processes: each in a process group of its own, which ends with the child, at a deadline, or with us.
+
+When we are killed there is nobody left to kill the group. So a guard waits in each of them: a shell that reads from
+a pipe whose other end only we hold, and kills its group when that is gone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
 import tempfile
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError
@@ -23,6 +29,8 @@ OUTPUT_LIMIT: Final = 8_000
 
 _READ_LIMIT: Final = 1 << 20  # bytes; far more than is kept, so that a secret is not cut before it is redacted
 _NOT_STARTED: Final = 127  # as a shell has it
+_GUARDED: Final = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -9 0) & exec "$@" 3<&-'
+"""A POSIX shell's command that becomes the one it is given, and leaves the guard in the background."""
 
 
 class CommandError(Exception):
@@ -39,6 +47,10 @@ class CommandError(Exception):
         self.output = output
 
 
+class CommandTimeoutError(CommandError):
+    """A child process took too long, and was killed with all of its process group."""
+
+
 def find_uv() -> str:
     """Find the `uv` program: where `uv run` says it is, else on PATH.
 
@@ -51,23 +63,27 @@ def find_uv() -> str:
     return found
 
 
-async def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str | None]) -> str:
-    """Run a program to its end, without a shell and without input.
+async def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str | None], timeout: float) -> str:  # noqa: ASYNC109  # the process group is to be killed first
+    """Run a program to its end, without input. No argument is ever read by a shell.
 
     Args:
         command: The program and its arguments. Never a secret: any process can read them.
         cwd: Where it runs.
         environ: Variables on top of our own, which it inherits; None takes one away.
+        timeout: Seconds that it may take.
 
     Returns:
         The end of what it printed on stdout and stderr together, redacted.
 
     Raises:
         CommandError: It failed.
+        CommandTimeoutError: It took longer than it may.
         asyncio.CancelledError: The caller was cancelled; the whole process group was killed first.
     """
     try:
-        returncode, output = await _run(command, cwd, environ)
+        if not shutil.which(command[0]):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+        returncode, output = await _run(command, cwd, environ, timeout)
     except OSError as error:
         raise CommandError(_NOT_STARTED, f"{command[0]} could not be run: {error}") from error
     if returncode:
@@ -75,27 +91,41 @@ async def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str | 
     return output
 
 
-async def _run(command: Sequence[str], cwd: Path, environ: Mapping[str, str | None]) -> tuple[int, str]:
+async def _run(command: Sequence[str], cwd: Path, environ: Mapping[str, str | None], seconds: float) -> tuple[int, str]:
     inherited = {**os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", **environ}
     # A file, not a pipe: a pipe ends only when all that inherited it have ended, and what it gives fills the memory.
     with tempfile.TemporaryFile() as printed:
         child = await asyncio.create_subprocess_exec(
-            *command,
+            *("/bin/sh", "-c", _GUARDED, "sh", *command),
             cwd=cwd,
             env={name: value for name, value in inherited.items() if value is not None},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=_our_life(os.getpid()),
             stdout=printed,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
+        timed_out = False
         try:
-            await child.wait()
+            async with asyncio.timeout(seconds):
+                await child.wait()
+        except TimeoutError:
+            timed_out = True
         finally:
             # Also after a normal end: a build backend may have left something running.
             with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: only zombies are left in it
                 os.killpg(child.pid, signal.SIGKILL)
             returncode = await child.wait()
-        return returncode, _end_of(printed)
+        output = _end_of(printed)
+        if timed_out:
+            raise CommandTimeoutError(returncode, output)
+        return returncode, output
+
+
+@cache
+def _our_life(_process: int) -> int:
+    """Make the pipe that nobody ever writes to, and give its reading end: it ends when this process does."""
+    ours, _theirs = os.pipe()  # neither is inherited, but for what is given as a child's input
+    return ours
 
 
 def _end_of(printed: IO[bytes]) -> str:

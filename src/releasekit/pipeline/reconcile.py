@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from releasekit.pipeline.outcome import ConflictError
+from releasekit.pipeline.outcome import ConflictError, RebuiltError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,3 +60,14 @@ def to_send(artifacts: Files, shown: Files, index: str) -> list[str]:
         if shown.get(filename, digest) != digest:
             raise ConflictError(filename, digest, shown[filename], index)
     return sorted(artifacts.keys() - shown.keys())
+
+
+def refuse_others(sent: Files, built: Files, index: str) -> None:
+    """Compare what was built again with what may have been sent.
+
+    Raises:
+        RebuiltError: A name has other content now.
+    """
+    for filename, digest in built.items():
+        if sent.get(filename, digest) != digest:
+            raise RebuiltError(filename, digest, sent[filename], index)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.errors import ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import git, process
-from releasekit.pipeline.build import Builder
+from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
 from releasekit.pipeline.index import choose_index
-from releasekit.pipeline.orchestrator import Orchestrator
-from releasekit.pipeline.resume import declare, open_run
-from releasekit.pipeline.steps import VERIFY_TIMEOUT, UvSteps
+from releasekit.pipeline.orchestrator import GRACE, Orchestrator
+from releasekit.pipeline.patience import RETRY_BUDGET
+from releasekit.pipeline.resume import declare, may_be_sent, open_run
+from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, UvSteps
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import load_workspace
 
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from releasekit.pipeline.index import Index
     from releasekit.state import RunState
+    from releasekit.store import RunStore
+    from releasekit.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +43,12 @@ class Request:
         fresh: Begin anew, whatever run is there.
         gate: Upload nothing before everything is built.
         fail_fast: Begin nothing new once a package has failed.
+        build_timeout: Seconds that one build may take.
+        upload_timeout: Seconds that one upload may take.
         verify_timeout: Seconds that the index may take to show what was sent.
+        retry_budget: Seconds that the transient errors of one package may take.
+        grace: Seconds that running uploads have left when the release is asked to stop.
+        allow_dirty: Release packages with uncommitted changes too.
     """
 
     workspace: Path
@@ -46,7 +57,31 @@ class Request:
     fresh: bool = False
     gate: bool = True
     fail_fast: bool = False
+    build_timeout: float = BUILD_TIMEOUT
+    upload_timeout: float = UPLOAD_TIMEOUT
     verify_timeout: float = VERIFY_TIMEOUT
+    retry_budget: float = RETRY_BUDGET
+    grace: float = GRACE
+    allow_dirty: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request comes to before anything is touched.
+
+    Attributes:
+        workspace: Its packages.
+        path: The state file, which need not be there.
+        head: The commit that is released.
+        index: Where to.
+        run: The run as it would begin now.
+    """
+
+    workspace: Workspace
+    path: Path
+    head: git.Head
+    index: Index
+    run: RunState
 
 
 class Outcome(NamedTuple):
@@ -76,30 +111,60 @@ async def release(
         ReleaseKitError: The release could not begin, and nothing was built or sent; or its end could not be written
             (`E.STATE_NOT_DURABLE`).
     """
+    plan = make_plan(request)
+    process.find_uv()  # now, rather than in the middle
+    async with contextlib.aclosing(plan.index):
+        with await open_run(plan.path, plan.run, plan.index, fresh=request.fresh) as store:
+            if unignored := git.unignored(plan.workspace.root):
+                get_logger(__name__).warning(
+                    "releasekit.files_not_ignored", files=unignored, hint="add .releasekit-* to .gitignore"
+                )
+            orchestrator = _orchestrator(request, plan, store)
+            with watching(orchestrator):
+                try:
+                    await orchestrator.run()
+                except ReleaseKitError as error:
+                    return Outcome(store.state, orchestrator.interrupted, error)
+            return Outcome(store.state, orchestrator.interrupted, None)
+
+
+def make_plan(request: Request, *, look_only: bool = False) -> Plan:
+    """Find out what a request means, and that it may be done. Nothing is written, no index is asked.
+
+    Args:
+        request: What is wanted.
+        look_only: Have the index left as it is.
+
+    Raises:
+        ReleaseKitError: It may not, or can't.
+    """
     workspace = load_workspace(request.workspace)
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)
     git.refuse_tracked(path, journal_path(path))
-    index = choose_index(request.index, workspace)
-    process.find_uv()  # now, rather than in the middle
-    plan = declare(workspace, head.sha, index.name)
-    with await open_run(path, plan, index, fresh=request.fresh) as store:
-        if unignored := git.unignored(workspace.root):
-            get_logger(__name__).warning(
-                "releasekit.files_not_ignored", files=unignored, hint="add .releasekit-* to .gitignore"
-            )
-        orchestrator = Orchestrator(
-            store,
-            workspace.packages,
-            UvSteps(Builder(workspace.root, head.time), index),
-            jobs=request.jobs,
-            gate=request.gate,
-            fail_fast=request.fail_fast,
-            verify_timeout=request.verify_timeout,
-        )
-        with watching(orchestrator):
-            try:
-                await orchestrator.run()
-            except ReleaseKitError as error:
-                return Outcome(store.state, orchestrator.interrupted, error)
-        return Outcome(store.state, orchestrator.interrupted, None)
+    index = choose_index(request.index, workspace, look_only=look_only)
+    run = declare(workspace, head.sha, index.identity)
+    if not request.allow_dirty:
+        directories = [workspace.packages[name].directory for name in run.pending_packages()]
+        git.refuse_changed(workspace.root, directories, index.directory)
+    return Plan(workspace, path, head, index, run)
+
+
+def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
+    steps = UvSteps(
+        Builder(plan.workspace.root, plan.head.time, timeout=request.build_timeout),
+        plan.index,
+        sent=partial(may_be_sent, plan.path),
+        upload_timeout=request.upload_timeout,
+        retry_budget=request.retry_budget,
+    )
+    return Orchestrator(
+        store,
+        plan.workspace.packages,
+        steps,
+        jobs=request.jobs,
+        gate=request.gate,
+        fail_fast=request.fail_fast,
+        verify_timeout=request.verify_timeout,
+        grace=request.grace,
+    )

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from releasekit.errors import E, ReleaseKitError
-from releasekit.lifecycle import PackageStatus
+from releasekit.errors import E, ReleaseKitError, code_of
+from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.steps import ask
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
+from releasekit.state.history import read_history
 from releasekit.store import RunStore
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
     if there and not fresh:
         store = RunStore.open(path)
         try:
-            other = store.state.git_sha != plan.git_sha or plan_changes(store.state, plan)
-            if not (other and store.state.is_finished()):
-                return _resume(store, plan)
+            if goes_on(store.state, plan, path):
+                return _resume(store)
         except BaseException:
             store.close()
             raise
@@ -74,19 +74,52 @@ def open_for_change(directory: Path) -> Iterator[RunStore]:
         yield store
 
 
-def _resume(store: RunStore, plan: RunState) -> RunStore:
-    store.state.validate_sha(plan.git_sha)
-    if changes := plan_changes(store.state, plan):
+def goes_on(run: RunState, plan: RunState, path: Path) -> bool:
+    """Tell whether a run goes on as a plan has it, or makes way for it, since it is finished.
+
+    Raises:
+        ReleaseKitError: Neither: it is another one (`E.STATE_SHA_MISMATCH`, `E.STATE_PLAN_MISMATCH`).
+    """
+    changes = plan_changes(run, plan)
+    if run.is_finished() and (changes or run.git_sha != plan.git_sha):
+        return False
+    run.validate_sha(plan.git_sha)
+    if changes:
         raise ReleaseKitError(
             E.STATE_PLAN_MISMATCH,
-            f"the unfinished run in {store.path} has another plan: {'; '.join(changes[:10])}",
+            f"the unfinished run in {path} has another plan: {'; '.join(changes[:10])}",
             "undo the change to finish that run, or start over with `releasekit publish --fresh`",
         )
+    return True
+
+
+def _resume(store: RunStore) -> RunStore:
     store.state.recover()
     for name in store.state.failed_packages():
-        store.state[name].retry()
+        if code_of(store.state[name].error) is not E.INDEX_CONFLICT:  # a person decides, and says so: `retry`
+            store.state[name].retry()
     store.commit()
     return store
+
+
+def may_be_sent(path: Path) -> frozenset[str]:
+    """Name the packages whose recorded files may have been sent, as far as the journal of a run tells.
+
+    Args:
+        path: The state file.
+
+    Raises:
+        OSError: The run could not be read.
+        ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
+    """
+    run, events = read_history(path)
+    sent = {name for name, package in run.packages.items() if package.artifacts}
+    for event in events:
+        if event.trigger is Trigger.RECORD_ARTIFACTS:
+            sent.discard(event.package)
+        elif event.trigger is Trigger.START_PUBLISHING:
+            sent.add(event.package)
+    return frozenset(sent)
 
 
 def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:

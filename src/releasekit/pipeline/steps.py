@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
-
-import stamina
 
 from releasekit.errors import E
 from releasekit.pipeline.index import belongs, is_complete
-from releasekit.pipeline.outcome import NotShownError, StepError, TransientError
-from releasekit.pipeline.reconcile import Decision, decide, to_send
+from releasekit.pipeline.outcome import NotShownError, StepError
+from releasekit.pipeline.patience import RETRY_BUDGET, Patience
+from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from releasekit.pipeline.build import Builder
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Package
 
-ATTEMPTS: Final = 6
-"""How often a transient error is tried, with a backoff that doubles from 0.1 s to 5 s, and jitter."""
+UPLOAD_TIMEOUT: Final = 900.0
+"""Seconds that an upload may take; uv itself gives one file as long."""
 
 VERIFY_TIMEOUT: Final = 900.0
 """Seconds that an index may take to show a file: single nodes of a large one have been seen stale for ten minutes."""
@@ -48,53 +50,73 @@ class UvSteps:
     Args:
         builder: Builds and keeps the files.
         index: Where they go.
+        sent: Names the packages whose recorded files may have been sent; asked only when such files are lost.
+        upload_timeout: Seconds that one upload may take.
+        retry_budget: Seconds that the transient errors of one package may take.
     """
 
-    def __init__(self, builder: Builder, index: Index) -> None:
+    def __init__(
+        self,
+        builder: Builder,
+        index: Index,
+        *,
+        sent: Callable[[], Collection[str]] = tuple,
+        upload_timeout: float = UPLOAD_TIMEOUT,
+        retry_budget: float = RETRY_BUDGET,
+    ) -> None:
         self.builder = builder
         self.index = index
+        self.sent = sent
+        self.upload_timeout = upload_timeout
+        self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(retry_budget))
 
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
         """See `Steps.build`."""
-        if artifacts:
-            kept = await self.builder.kept(package.name)
-            shown = await ask(self.index, package.name, package.version)
-            if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
-                return artifacts
-        return await self.builder.build(package)
+        if not artifacts:
+            return await self.builder.build(package)
+        kept = await self.builder.kept(package.name)
+        shown = await self._patience[package.name].spend_on(partial(self._shown, package))
+        if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
+            return artifacts
+        built = await self.builder.build(package)
+        if package.name in await asyncio.to_thread(self.sent):
+            refuse_others(artifacts, built, self.index.name)
+        return built
 
     async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
         """See `Steps.publish`."""
         _require_whole(package, artifacts)
-        async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
-            with attempt:
-                shown = await self.index.files(package.name, package.version)
-                if missing := to_send(artifacts, shown, self.index.name):
-                    await self._send(package, artifacts, missing)
+
+        async def send_missing() -> None:
+            if missing := to_send(artifacts, await self._shown(package), self.index.name):
+                await self._send(package, artifacts, missing)
+
+        await self._patience[package.name].spend_on(send_missing)
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""
         _require_whole(package, artifacts)
-        async for attempt in stamina.retry_context(
-            on=TransientError, attempts=None, timeout=patience, wait_max=10.0, wait_jitter=0.1
-        ):
-            with attempt:
-                shown = await self.index.files(package.name, package.version)
-                if missing := to_send(artifacts, shown, self.index.name):
-                    raise NotShownError(package.name, missing, self.index.name)
+
+        async def look() -> None:
+            if missing := to_send(artifacts, await self._shown(package), self.index.name):
+                raise NotShownError(package.name, missing, self.index.name)
+
+        await Patience(patience).spend_on(look)
+
+    async def _shown(self, package: Package) -> Mapping[str, str]:
+        return await self.index.files(package.name, package.version)
 
     async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str]) -> None:
         paths = await self._unchanged(package, artifacts, missing)
         try:
-            await self.index.upload(paths)
+            await self.index.upload(paths, self.upload_timeout)
         except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
-            shown = await self.index.files(package.name, package.version)
-            refused = to_send(artifacts, shown, self.index.name)
+            refused = to_send(artifacts, await self._shown(package), self.index.name)
             if refused and refused != missing:
                 message = f"{self.index.name} took only {', '.join(set(missing) - set(refused))}: {error.message}"
-                raise type(error)(E.PUBLISH_PARTIAL, message, error.hint) from error
+                raise error.reworded(E.PUBLISH_PARTIAL, message) from error
             if refused:
                 raise
 
@@ -125,7 +147,4 @@ async def ask(index: Index, package: str, version: str) -> Mapping[str, str]:
     Raises:
         StepError: It could not be read.
     """
-    async for attempt in stamina.retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
-        with attempt:
-            return await index.files(package, version)
-    raise AssertionError  # pragma: no cover  # the last attempt raises
+    return await Patience(RETRY_BUDGET).spend_on(partial(index.files, package, version))

@@ -1,0 +1,72 @@
+"""How long trying again may go on: a budget of seconds, so that a run ends or says what a person must do."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import stamina
+
+from releasekit.pipeline.outcome import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+RETRY_BUDGET: Final = 300.0
+"""Seconds that all transient errors of one package may take."""
+
+_WAIT_INITIAL: Final = 0.2  # seconds; doubles
+_WAIT_MAX: Final = 10.0  # seconds, unless the other side asks for more
+_JITTER: Final = 0.1  # of a wait, so that many do not come back at the same moment
+
+
+class Patience:
+    """A budget for trying again.
+
+    Args:
+        seconds: What may be spent in all, from the first error of a step to its end.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    async def spend_on(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Take a step, and again while it raises `TransientError` and there is time left.
+
+        Between two tries it waits: as long as the other side asks (`TransientError.retry_after`), else longer each
+        time, with jitter.
+
+        Raises:
+            TransientError: The last one, when the budget is spent or would not suffice for the wait.
+            Exception: Any other that the step raises, at once.
+        """
+        failed_at: float | None = None
+
+        def again(error: Exception) -> bool | float:
+            nonlocal failed_at
+            if not isinstance(error, TransientError):
+                return False
+            failed_at = failed_at or time.monotonic()
+            left = self.left - (time.monotonic() - failed_at)
+            if left <= error.retry_after:
+                return False
+            return error.retry_after * random.uniform(1, 1 + _JITTER) or True  # noqa: S311  # no secret
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=again,
+                attempts=None,
+                timeout=None,
+                wait_initial=_WAIT_INITIAL,
+                wait_max=_WAIT_MAX,
+                wait_jitter=_JITTER,
+            ):
+                with attempt:
+                    return await step()
+        finally:
+            if failed_at is not None:
+                self.left -= time.monotonic() - failed_at
+        raise AssertionError  # pragma: no cover  # the last attempt raises
