@@ -17,6 +17,7 @@ import stamina
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
 from releasekit.errors import E
+from releasekit.escape import printable
 from releasekit.pipeline import Request, release
 from releasekit.pipeline.outcome import NotShownError
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
@@ -103,13 +104,13 @@ def command(  # noqa: PLR0913  # one argument an option
             output.print_run(state)
             if code == INTERRUPTED:
                 click.echo("interrupted: nothing is in flight any more")
-            click.echo(output.next_step(state, at_rest=True) if not error else f"next: {output.printable(error.hint)}")
+            click.echo(output.next_step(state, at_rest=True) if not error else f"next: {printable(error.hint)}")
     with unless_gone(sys.stderr):
         if error:
-            click.echo(f"error: {output.printable(str(error))}", err=True)
+            click.echo(f"error: {printable(str(error))}", err=True)
         if code not in {DONE, CONFLICT}:
             again = output.command_line(*(word for word in sys.argv[1:] if word != "--fresh"))
-            click.echo(f"resume: {output.printable(again)}", err=True)
+            click.echo(f"resume: {printable(again)}", err=True)
     return code
 
 
@@ -149,7 +150,7 @@ def log_move(moved: Transition) -> None:
         trigger=moved.trigger.value,
         source=moved.source.value,
         target=moved.target.value,
-        **{key: output.printable(value) for key, value in moved.carried.items() if isinstance(value, str)},
+        **{key: value for key, value in moved.carried.items() if isinstance(value, str)},
     )
 
 
@@ -159,7 +160,7 @@ def _log_retry(details: RetryDetails) -> None:
     log = logging.get_logger("releasekit.pipeline")
     (log.info if isinstance(error, NotShownError) else log.warning)(
         "releasekit.retry_scheduled",
-        error=output.printable(str(error)),
+        error=str(error),
         attempt=details.retry_num,
         wait=round(details.wait_for, 2),
     )
