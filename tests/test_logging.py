@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from tests.hostile import HOSTILE, SURROGATES, commands, unescaped
 
+from releasekit.escape import in_one_line, printable
 from releasekit.logging import REDACTED, configure, get_logger, redact
 
 if TYPE_CHECKING:
@@ -130,6 +133,53 @@ def test_an_event_is_one_line_of_key_and_values_with_the_time_in_utc(capsys: pyt
     line = capsys.readouterr().err
     assert line.endswith("level=warning event=releasekit.package_moved package=core status=building\n")
     assert datetime.fromisoformat(line.split()[0].removeprefix("timestamp=")).utcoffset() is not None
+
+
+def read_logfmt(line: str) -> dict[str, str]:
+    """Read a line of ``key=value``: a value in quotes has its backslashes and quotes escaped, another nothing."""
+    pair = r'([^ ="]+)=(?:"((?:[^"\\\n]|\\["\\])*)"|([^ ="\n]*))'
+    assert re.fullmatch(rf"{pair}(?: {pair})*\n", line)
+    return {key: plain or re.sub(r"\\(.)", r"\1", quoted) for key, quoted, plain in re.findall(pair, line)}
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *SURROGATES, "\ud800"], ids=ascii)
+def test_a_hostile_text_is_one_line_that_is_read_back(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    get_logger().warning(f"releasekit.{text}", value=text, nested={text: [text]}, **{f"key{text}": 1})
+    line = capsys.readouterr().err
+
+    assert line[:-1].isprintable()
+    assert commands(line) == []
+    told = read_logfmt(line)
+    assert told["event"] == in_one_line(f"releasekit.{text}")
+    assert told["value"] == in_one_line(text)
+    assert told["nested"] == str({in_one_line(text): [in_one_line(text)]})
+    (key,) = told.keys() - {"timestamp", "level", "event", "value", "nested"}
+    assert unescaped(key) == f"key{text}"
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, *SURROGATES, "\ud800"], ids=ascii)
+def test_a_hostile_text_is_read_back_as_json_too(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(json=True)
+    get_logger().warning("releasekit.something_happened", value=text, nested={text: [text]}, **{f"key{text}": 1})
+    line = capsys.readouterr().err
+
+    assert line[:-1].isprintable()
+    assert commands(line) == []
+    told = json.loads(line)
+    assert told["value"] == printable(text)
+    assert told["nested"] == {printable(text): [printable(text)]}
+    assert text in {unescaped(key).removeprefix("key") for key in told}
+
+
+def test_a_secret_is_found_before_it_is_escaped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("A_SECRET", "tell\u200bnobody")
+    configure()
+    get_logger().warning("releasekit.something_happened", value="tell\u200bnobody", **{"tell\u200bnobody": 1})
+
+    assert "nobody" not in capsys.readouterr().err
 
 
 def test_json_events_are_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:

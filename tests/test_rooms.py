@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "errors",
+    "escape",
     "logging",
     "lifecycle",
     "palette",

@@ -15,8 +15,10 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from releasekit.escape import in_one_line, printable
+
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from structlog.typing import FilteringBoundLogger
 
@@ -24,6 +26,7 @@ REDACTED: Final = "[redacted]"
 _SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL", re.IGNORECASE)
 _USER_INFO: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")  # to the last @: a password may have one
 _expected: Final[list[str]] = []
+_NO_KEY: Final = re.compile(r"[\n =\"]")  # what ends a key in ``key=value``, or makes it quoted
 _SHORTEST_SECRET: Final = 6  # characters; a shorter value would blank out ordinary words
 
 
@@ -61,20 +64,33 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
     return _USER_INFO.sub(REDACTED, text)
 
 
-def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        event[key] = _redact_value(value)
-    return event
+class _Harmless:
+    """Makes every string of an event harmless, the keys too: redacts it, then escapes it.
+
+    Not the other way round, since a secret is not found when it is escaped.
+    """
+
+    def __init__(self, escape: Callable[[str], str]) -> None:
+        self._escape = escape
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, object]:
+        return {_NO_KEY.sub(_escape_in_key, self._text(key)): self._value(value) for key, value in event.items()}
+
+    def _value(self, value: object) -> object:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping):
+            return {self._text(key): self._value(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._value(inner) for inner in value]
+        return self._text(value)
+
+    def _text(self, value: object) -> str:
+        return self._escape(redact(str(value)))
 
 
-def _redact_value(value: object) -> object:
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {redact(str(key)): _redact_value(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_redact_value(inner) for inner in value]
-    return redact(str(value))
+def _escape_in_key(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02x}"
 
 
 class _Unbroken:
@@ -102,7 +118,7 @@ def expect(level: str) -> None:
 
 
 def configure(*, level: str = "info", json: bool = False) -> None:
-    """Set structlog up for the command line: on stderr, redacted.
+    """Set structlog up for the command line: on stderr, redacted, and with nothing that steers a terminal.
 
     Args:
         level: The least level that is printed: debug, info, warning or error.
@@ -122,7 +138,7 @@ def configure(*, level: str = "info", json: bool = False) -> None:
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _drop_module,
-            _redact_event,
+            _Harmless(printable if json else in_one_line),  # JSON has its own escape for a newline
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

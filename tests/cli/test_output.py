@@ -1,35 +1,9 @@
 from __future__ import annotations
 
-import pytest
-
 from releasekit import PackageStatus, RunState
 from releasekit.cli import output
-from releasekit.cli.output import in_one_line, next_step, note, printable
+from releasekit.cli.output import next_step, note
 from releasekit.errors import E
-
-HARMLESS = "aurora-core 1.0 naïve 日本語 ✓ … 'quoted' \\ [bold]"
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    ["\x1b[2J", "\x1b]0;title\x07", "\x9b2J", "\r", "\b", "\t", "\x00", "\x7f", "\x85", "\u2028", "\u200b", "\ufeff"]
-    + [chr(c) for c in (0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069, 0x200E, 0x200F, 0x61C)]
-    + ["\udcff", "\ud800", "\U000e0041"],
-    ids=ascii,
-)
-def test_what_could_steer_a_terminal_is_escaped(hostile: str) -> None:
-    shown = printable(f"a{hostile}b")
-
-    assert shown.startswith("a\\")
-    assert shown.endswith("b")
-    assert shown.isprintable()
-    shown.encode()
-
-
-def test_other_text_stays_as_it_is() -> None:
-    assert printable(HARMLESS) == HARMLESS
-    assert printable("two\nlines") == "two\nlines"
-    assert in_one_line("two\nlines") == "two\\nlines"
 
 
 def run(**errors: str) -> RunState:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -11,10 +12,12 @@ import pygraphviz
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.hostile import HOSTILE, commands
 
-from releasekit.diagrams import draw_run, run_dot, run_mermaid
+from releasekit.diagrams import draw_run, markup, run_dot, run_mermaid
 from releasekit.diagrams.render import svg
 from releasekit.diagrams.sample import RUN, Sample
+from releasekit.errors import headline
 from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.state import PackageState, RunState
@@ -22,32 +25,8 @@ from releasekit.state import PackageState, RunState
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOSTILE = (
-    'a"b',
-    "a\\",
-    '\\"',
-    "a\nb",
-    "<b>",
-    "<b>bold</b>",
-    "<>",
-    "&lt;",
-    "a:b:n",
-    "\\N\\G\\L\\l",
-    "node",
-    "n1",
-    "-->",
-    "]",
-    "}",
-    "%%",
-    "#35;",
-    "`",
-    " ",
-    "\x00\x1b[31m",
-    "\u202e\u2028\ufffe",
-    "日本",
-    "x" * 16_000,
-)
-TEXTS = st.one_of(st.text(min_size=1), st.sampled_from(HOSTILE), st.text('"\\<>&[]{}|;:#%\n-n', min_size=1))
+NAMES = (*HOSTILE, " ", "日本", "x" * 16_000)
+TEXTS = st.one_of(st.text(min_size=1), st.sampled_from(NAMES), st.text('"\\<>&[]{}|;:#%\n-n', min_size=1))
 
 
 @st.composite
@@ -75,8 +54,7 @@ def test_any_run_gives_dot_that_reads_back_with_its_packages_and_nothing_else(ru
     wanted = {(ids[required], ids[package.name]) for package in run for required in package.requires}
     assert {tuple(edge) for edge in picture.edges()} <= wanted
     for package in run:
-        label = picture.get_node(ids[package.name]).attr["label"]
-        ET.fromstring(label)  # noqa: S314  # our own output
+        assert _cells(picture.get_node(ids[package.name]).attr["label"]) == _told(package)
         assert picture.get_node(ids[package.name]).attr["fillcolor"] == PALETTE[package.status].fill
 
 
@@ -87,22 +65,31 @@ def test_any_run_gives_mermaid_of_one_line_a_thing(run: list[Sample]) -> None:
     nodes = [line for line in lines if re.fullmatch(r'  n\d+\["[^"\[\]{}()`]*"\]:::[a-z]+', line)]
     edges = [line for line in lines if re.fullmatch(r"  n\d+ --> n\d+", line)]
     styles = [line for line in lines if re.fullmatch(r"  classDef [a-z]+ [a-z#0-9:,]+", line)]
-    assert len(nodes) == len(run)
+    assert [_mermaid_label(line) for line in nodes] == [_told(package) for package in run]
     assert len(nodes) + len(edges) + len(styles) == len(lines)
 
 
-def test_a_hostile_name_is_shown_as_it_is() -> None:
-    names = [name for name in HOSTILE if name.isprintable() and name.strip() and len(name) < 40]
-    picture = svg(run_dot([Sample(name, PackageStatus.PENDING, "") for name in names]))
+def test_every_hostile_text_is_in_its_picture_and_tooltip_as_it_is() -> None:
+    run = [Sample(name, PackageStatus.FAILED, name, NAMES[:9], name, name) for name in NAMES]
+    dot = run_dot(run)
+    picture = pygraphviz.AGraph(string=dot)
+
+    assert [_cells(node.attr["label"]) for node in picture.nodes()] == [_told(package) for package in run]
+    for node, name in zip(picture.nodes(), NAMES, strict=True):
+        spoken = f"{name} {name}: failed: {headline(name)}"
+        assert _joined(html.unescape(node.attr["tooltip"])) == markup.shorten(spoken, 500)
+    required = {(f"n{i}", f"n{j}") for i in range(9) for j in range(len(NAMES))}
+    assert {tuple(edge) for edge in picture.edges()} == required
+    assert commands(dot) == commands(run_mermaid(run)) == []
+
+
+def test_every_hostile_name_is_shown_as_it_is() -> None:
+    picture = svg(run_dot([Sample(name, PackageStatus.PENDING, "") for name in NAMES]))
     texts = ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314  # our own output
-    legend, *shown = [(text.text or "").replace("\u2060", "") for text in texts]
-    assert legend == f"○ pending {len(names)}"
-    assert shown == [f"○ {name}" for name in names]
-
-
-def test_a_picture_of_everything_hostile_is_drawn() -> None:
-    run = [Sample(name, PackageStatus.FAILED, name, HOSTILE, name, name) for name in HOSTILE]
-    ET.fromstring(svg(run_dot(run)))  # noqa: S314  # our own output
+    legend, *shown = [_joined(text.text or "") for text in texts]
+    assert legend == f"○ pending {len(NAMES)}"
+    assert shown == [f"○ {markup.shorten(name, 40)}" for name in NAMES]
+    assert commands(picture.decode()) == []
 
 
 def test_a_node_says_name_version_and_error() -> None:
@@ -176,6 +163,34 @@ def test_the_text_does_not_depend_on_the_hash_seed(make: str) -> None:
         for seed in ("1", "2")
     }
     assert len(texts) == 1
+
+
+def _told(package: Sample) -> list[str]:
+    """Say what stands in a package's node, line by line."""
+    version = [markup.shorten(package.version, 40)] if package.version else []
+    note = markup.wrap(headline(told), 32, 2) if (told := package.error or package.reason) else []
+    return [f"{PALETTE[package.status].glyph} {markup.shorten(package.name, 40)}", *version, *note]
+
+
+def _cells(label: str) -> list[str]:
+    """Read back the lines of an HTML-like label; one blank stands for nothing, which Graphviz would refuse."""
+    cells = ET.fromstring(label).iter("td")  # noqa: S314  # our own output
+    return ["" if (text := _joined("".join(cell.itertext()))) == " " else text for cell in cells]
+
+
+def _joined(text: str) -> str:
+    """Leave out the word joiners, which can't be seen."""
+    return text.replace("\u2060", "")
+
+
+def _mermaid_label(line: str) -> list[str]:
+    """Read back the lines of a quoted label as Mermaid does: `<br/>` parts them, `#…;` is a character."""
+    label = line.partition('["')[2].rpartition('"]')[0]
+    return [re.sub(r"#(\w+);", _mermaid_character, part) for part in label.split("<br/>")]
+
+
+def _mermaid_character(code: re.Match[str]) -> str:
+    return chr(int(code[1])) if code[1].isdecimal() else html.unescape(f"&{code[1]};")
 
 
 def _labels(dot: str) -> list[str]:

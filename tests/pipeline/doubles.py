@@ -57,7 +57,7 @@ class MemoryIndex:
             raise answer
         return answer
 
-    async def upload(self, paths: Sequence[Path], timeout: float) -> None:
+    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
         """See `Index.upload`."""
         del timeout
         if self.refuses:

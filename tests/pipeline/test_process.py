@@ -11,7 +11,6 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import REDACTED
 from releasekit.pipeline import process
 
-
 TIMEOUT = 60.0  # seconds
 
 

@@ -186,6 +186,39 @@ def test_a_link_that_leaves_the_workspace_is_refused(tree: Tree) -> None:
     assert f"members finds packages/a, a link to {tree.root.parent / 'outside'}, which is outside" in error.message
 
 
+@pytest.mark.parametrize("pattern", ["packages/*", "packages/a", "*/a", "packages/**", "packages/**/a"])
+def test_a_member_below_a_link_that_leaves_the_workspace_is_refused(tree: Tree, pattern: str) -> None:
+    tree.file("../outside/a/pyproject.toml", project("outside"))
+    tree.link("packages", "../outside")
+    tree.file(FILENAME, workspace([pattern]))
+    place = tree.root.parent / "outside" / "a"
+    assert f"members finds packages/a, a link to {place}, which is outside" in tree.refusal().message
+
+
+@pytest.mark.parametrize("target", ["../../../outside.toml", "/etc/passwd"])
+def test_a_members_pyproject_that_is_a_link_out_of_the_workspace_is_refused(tree: Tree, target: str) -> None:
+    tree.file("../outside.toml", project("a"))
+    tree.file("packages/a/readme.txt")
+    tree.link("packages/a/pyproject.toml", target)
+    error = tree.refusal()
+    assert "members finds packages/a/pyproject.toml, a link to " in error.message
+    assert error.message.endswith(", which is outside the workspace")
+    assert "exclude packages/a" in error.hint
+
+
+def test_a_members_pyproject_may_be_a_link_within_the_workspace(tree: Tree) -> None:
+    tree.file("shared.toml", project("a"))
+    tree.directory("packages/a")
+    tree.link("packages/a/pyproject.toml", "../../shared.toml")
+    assert tree.names() == ["a"]
+
+
+def test_a_directory_whose_name_begins_like_the_roots_is_outside(tree: Tree) -> None:
+    tree.file("../root-of-another/pyproject.toml", project("outside"))
+    tree.link("packages/a", "../../root-of-another")
+    assert "which is outside the workspace" in tree.refusal().message
+
+
 def test_a_link_to_nowhere_is_refused(tree: Tree) -> None:
     tree.link("packages/a", "nowhere")
     assert "members finds packages/a, a link to nowhere" in tree.refusal().message

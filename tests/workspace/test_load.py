@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.hostile import HOSTILE
 from tests.workspace.trees import BUILD_SYSTEM, MEMBERS, project
 
 from releasekit.errors import E
@@ -13,6 +14,17 @@ from releasekit.workspace import Index, Package
 
 if TYPE_CHECKING:
     from tests.workspace.trees import Tree
+
+
+def is_valid(name: str) -> bool:
+    """Tell whether a name may be hostile, but is one."""
+    return name.isascii() and name.isalnum()
+
+
+def in_toml(text: str) -> str:
+    """Write a text between quotes of TOML."""
+    return "".join(f"\\U{ord(character):08x}" for character in text)
+
 
 NOT_A_PACKAGE = {
     "tool.uv.package is false": ("", BUILD_SYSTEM + "[tool.uv]\npackage = false\n"),
@@ -60,10 +72,24 @@ def test_versions_are_normalised(tree: Tree) -> None:
     assert tree.load().packages["a"].version == "1.0.0a1"
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a b", "a/b", "ä", "a\\n"])
+@pytest.mark.parametrize("name", ["", "-a", "--index", "-rf", "../x", "/etc", "a b", "a/b", "ä", "a\\n"])
 def test_a_name_that_is_none_is_refused(tree: Tree, name: str) -> None:
     file = tree.file("packages/a/pyproject.toml", project(name))
     assert tree.refusal().message.startswith(f"{file}: project.name is '{name}', no package name")
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if not is_valid(name)], ids=ascii)
+def test_a_hostile_name_is_refused(tree: Tree, name: str) -> None:
+    file = tree.file("packages/a/pyproject.toml", project(in_toml(name)))
+    assert tree.refusal().message == f"{file}: project.name is {name!r:.200}, no package name"
+
+
+@pytest.mark.parametrize("text", [text for text in HOSTILE if not is_valid(text)], ids=ascii)
+def test_a_hostile_version_or_requirement_is_refused(tree: Tree, text: str) -> None:
+    file = tree.member("packages/a", version=in_toml(text))
+    assert tree.refusal().message == f"{file}: project.version is {text!r:.200}, no version"
+    tree.member("packages/a", f'dependencies = ["{in_toml(text)}"]')
+    assert tree.refusal().message.startswith(f"{file}: project.dependencies[0] is {text!r:.200}, no requirement: ")
 
 
 def test_a_member_without_a_name_is_refused(tree: Tree) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ import click
 
 from releasekit import logging
 from releasekit.errors import ReleaseKitError
+from releasekit.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +127,7 @@ def _run() -> int:
             print_json({"error": error.message, "code": error.code, "hint": error.hint})
         return 1
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _complain("interrupted; the same command goes on")
@@ -138,7 +140,12 @@ def _run() -> int:
     return code or 0
 
 
-def _complain(message: str) -> None:
-    from releasekit.cli.output import printable  # noqa: PLC0415  # only on errors
+def _show(error: click.ClickException) -> None:
+    """Show what click says of a wrong command line, of which it quotes what it was given."""
+    shown = StringIO()
+    error.show(shown)
+    click.echo(printable(shown.getvalue()), nl=False, err=True)
 
+
+def _complain(message: str) -> None:
     click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(message)}", err=True, color=_COLOUR)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from releasekit.cli import output
+from releasekit.escape import in_one_line
 from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
@@ -32,10 +33,10 @@ def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     # Without this look the lock would leave its file in any directory.
     removed = _remove_runs(workspace, force=force) if _files_of_runs(workspace) else []
     if as_json:
-        output.print_json({"removed": [os.fsencode(path).decode(errors="backslashreplace") for path in removed]})
+        output.print_json({"removed": [str(path) for path in removed]})
         return
     for old in removed:
-        click.echo(f"removed {output.printable(str(old))}")
+        click.echo(f"removed {in_one_line(str(old))}")
     click.echo("next: nothing." if removed else "next: nothing. There was nothing to remove.")
 
 

@@ -11,13 +11,14 @@ import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from releasekit import diagrams
 from releasekit.cli import demo_workspace, output
 from releasekit.errors import E, ReleaseKitError
+from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.logging import configure
 from releasekit.palette import PALETTE
@@ -87,8 +88,9 @@ def command(*, directory: Path | None) -> None:
         *(("picture", str(picture)) for picture in pictures),
     ]
     for line in output.columns(rows):
-        click.echo(f"   {line}")
-    click.echo(f"\nnext: {output.command_line('status', str(workspace))}, or publish a workspace of your own.")
+        click.echo(f"   {in_one_line(line)}")
+    again = in_one_line(output.command_line("status", str(workspace)))
+    click.echo(f"\nnext: {again}, or publish a workspace of your own.")
 
 
 def _make_place(directory: Path | None) -> Path:
@@ -125,16 +127,23 @@ def _watch(command_line: Sequence[str]) -> int:
         command_line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as child:
         for line in child.stderr or ():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                click.echo(f"   {line}", nl=False)
-                continue
-            if event["event"] == "releasekit.package_moved" and event["source"] != event["target"]:
+            event = _logged(line)
+            if not event:
+                click.echo(f"   {in_one_line(line.rstrip())}")
+            elif event["event"] == "releasekit.package_moved" and event["source"] != event["target"]:
                 look = PALETTE[PackageStatus(event["target"])]
                 name = event["package"].ljust(max(len(member.name) for member in demo_workspace.MEMBERS))
-                click.secho(f"   {look.glyph} {name}  {event['target']}", fg=look.style.split()[-1])
+                click.secho(f"   {look.glyph} {in_one_line(name)}  {event['target']}", fg=look.style.split()[-1])
     return child.returncode
+
+
+def _logged(line: str) -> dict[str, Any]:
+    """Read an event that was logged; nothing if the line is something else."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) and "event" in event else {}
 
 
 def _written(index: Path) -> dict[str, tuple[int, int]]:
@@ -173,7 +182,7 @@ def _draw(state: RunState, place: Path) -> list[Path]:
             diagrams.draw_lifecycle(place / f"lifecycle{suffix}")
             state.draw(place / f"run{suffix}")
         except ReleaseKitError as error:
-            click.echo(f"   drawn as Graphviz source only: {error.message}")
+            click.echo(f"   drawn as Graphviz source only: {in_one_line(error.message)}")
         else:
             return [place / f"lifecycle{suffix}", place / f"run{suffix}"]
     raise AssertionError  # source needs nothing

@@ -9,6 +9,7 @@ import click
 
 from releasekit import diagrams
 from releasekit.cli import output
+from releasekit.escape import in_one_line
 
 
 @click.command("diagram")
@@ -37,6 +38,6 @@ def command(*, workspace: Path, lifecycle: bool, format_name: str | None, file: 
         picture = drawn.read_bytes()
     if file:
         file.write_bytes(picture)
-        click.echo(f"wrote {output.printable(str(file))}", err=True)
+        click.echo(f"wrote {in_one_line(str(file))}", err=True)
     else:
         click.echo(picture, nl=False)

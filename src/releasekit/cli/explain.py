@@ -71,8 +71,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "sends what is missing, with the same bytes."
     ),
     E.PUBLISH_TIMEOUT: (
-        "An upload took longer than --upload-timeout allows, and was killed. The index may have the files all the same: "
-        "the next run asks it first, and sends only what is missing."
+        "An upload took longer than --upload-timeout allows, and was killed. The index may have the files all the "
+        "same: the next run asks it first, and sends only what is missing."
     ),
     E.PUBLISHED_MISSING: (
         "The index does not show a file that an earlier process of this run saw there. It may lag, or the file "

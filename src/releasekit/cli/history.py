@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
 from releasekit.errors import headline
+from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.state import STATE_FILENAME, no_run
 from releasekit.state.history import durations, read_history
@@ -54,7 +55,7 @@ def _row(event: Event) -> tuple[str, ...]:
     moved = f"{event.source} → {event.target}" if event.source is not event.target else event.target.value
     return (
         event.time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-        output.in_one_line(event.package),
+        in_one_line(event.package),
         event.trigger.value if event.trigger else "joined",
         moved if event.trigger else event.target.value,
         _seconds(event.seconds) if event.trigger else "",
@@ -64,8 +65,8 @@ def _row(event: Event) -> tuple[str, ...]:
 
 def _note(carried: Mapping[str, Any]) -> str:
     if "artifacts" in carried:
-        return output.in_one_line(", ".join(carried["artifacts"]))
-    return output.in_one_line(output.shortened(headline("".join(carried.values())))) if carried else ""
+        return in_one_line(", ".join(carried["artifacts"]))
+    return in_one_line(output.shortened(headline("".join(carried.values())))) if carried else ""
 
 
 def _summary(run: RunState, events: Sequence[Event]) -> Iterator[tuple[str, ...]]:
@@ -74,7 +75,7 @@ def _summary(run: RunState, events: Sequence[Event]) -> Iterator[tuple[str, ...]
     yield ("package", *(status.value for status in shown), "attempts", "now")
     for name, statuses in taken.items():
         times = (_seconds(statuses[status]) if status in statuses else "" for status in shown)
-        yield (output.in_one_line(name), *times, str(run[name].attempts), run[name].status.value)
+        yield (in_one_line(name), *times, str(run[name].attempts), run[name].status.value)
 
 
 def _seconds(seconds: float) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from releasekit.cli import output
+from releasekit.escape import in_one_line
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
 
@@ -51,7 +52,7 @@ def table(state: RunState, height: int) -> Group:
         look = PALETTE[package.status]
         why = output.note(package, state, blocked)
         cells = (look.glyph, package.name, package.version, package.status.value, why)
-        drawn.add_row(*(Text(output.printable(cell)) for cell in cells), style=look.style)
+        drawn.add_row(*(Text(in_one_line(cell)) for cell in cells), style=look.style)
     if len(packages) > shown:
         drawn.add_row("", Text(f"and {len(packages) - shown} more"), style="dim")
     return Group(drawn, Text(f"\n{output.counts(state)}", no_wrap=True, overflow="ellipsis"))

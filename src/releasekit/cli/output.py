@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from releasekit import escape
 from releasekit.errors import E, code_of, headline
+from releasekit.escape import in_one_line, printable
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.state import STATE_FILENAME, RunState, no_run
@@ -48,21 +51,15 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(function)
 
 
-def printable(text: str) -> str:
-    """Escape what could steer a terminal or change the order of its text; newlines stay."""
-    return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def in_one_line(text: str) -> str:
-    """Escape what `printable` escapes, and newlines."""
-    return printable(text).replace("\n", "\\n")
-
-
 def print_json(document: Any) -> None:  # noqa: ANN401  # any JSON
-    """Print a document for machines."""
-    from releasekit.persistence import codec  # noqa: PLC0415  # only where used
+    """Print a document for machines, which a terminal or a CI job's log may show all the same.
 
-    click.echo(codec.encode(document), nl=False)
+    It is UTF-8 whatever the terminal reads: an escape of Python's in it would not be JSON.
+    """
+    import msgspec  # noqa: PLC0415  # only where used
+
+    text = json.dumps(msgspec.to_builtins(document), ensure_ascii=False, indent=2)
+    click.echo(escape.in_json(text).encode())
 
 
 def load_run(workspace: Path) -> RunState:

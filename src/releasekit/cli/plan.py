@@ -10,6 +10,7 @@ import click
 
 from releasekit import pipeline
 from releasekit.cli import output
+from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.workspace import load_workspace
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.pipeline.index import Index
-    from releasekit.state import RunState
+    from releasekit.state import PackageState, RunState
 
 
 @click.command("plan")
@@ -39,19 +40,13 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
         fields = ("name", "version", "level", "requires", "status", "reason")
         output.print_json({"packages": [{field: getattr(p, field) for field in fields} for p in packages]})
         return
-    rows = [
-        (str(p.level), p.name, p.version, (p.reason and f"skipped: {output.printable(p.reason)}") or _after(p.requires))
-        for p in packages
-    ]
+    rows = [[*map(in_one_line, (str(p.level), p.name, p.version, _why(p)))] for p in packages]
     for line in output.columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
     wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
     click.echo(f"\n{wanted} of {len(packages)} to be published.")
-    click.echo(
-        f"next: `{output.command_line('publish', str(workspace), '--index', index_name or 'NAME')}`"
-        if wanted
-        else "next: nothing to do."
-    )
+    again = output.command_line("publish", str(workspace), "--index", index_name or "NAME")
+    click.echo(f"next: `{in_one_line(again)}`" if wanted else "next: nothing to do.")
 
 
 async def _skip_complete(plan: RunState, index: Index) -> None:
@@ -59,5 +54,7 @@ async def _skip_complete(plan: RunState, index: Index) -> None:
         await pipeline.skip_complete(plan, index)
 
 
-def _after(requires: tuple[str, ...]) -> str:
-    return f"after {', '.join(requires)}" if requires else ""
+def _why(package: PackageState) -> str:
+    if package.reason:
+        return f"skipped: {package.reason}"
+    return f"after {', '.join(package.requires)}" if package.requires else ""

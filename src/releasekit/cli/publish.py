@@ -17,6 +17,7 @@ from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
 from releasekit.cli.stop import Stop, resume_command
 from releasekit.errors import E
+from releasekit.escape import in_one_line, printable
 from releasekit.pipeline import Action, Request, forecast, release
 from releasekit.pipeline.build import BUILD_TIMEOUT
 from releasekit.pipeline.orchestrator import GRACE
@@ -134,10 +135,10 @@ def command(  # noqa: PLR0913  # one argument an option
             output.print_run(state)
             if code == INTERRUPTED:
                 click.echo("interrupted: nothing is in flight any more")
-            click.echo(output.next_step(state, at_rest=True) if not error else f"next: {output.printable(error.hint)}")
+            click.echo(output.next_step(state, at_rest=True) if not error else f"next: {printable(error.hint)}")
     with unless_gone(sys.stderr):
         if error:
-            click.echo(f"error: {output.printable(str(error))}", err=True)
+            click.echo(f"error: {printable(str(error))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
     return code
@@ -151,13 +152,13 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
         output.print_json({"packages": [each._asdict() for each in forecasts], "exit_code": code})
         return code
     rows = [(each.package, each.version, each.action.value, each.why or ", ".join(each.files)) for each in forecasts]
-    for line in output.columns([[*map(output.in_one_line, row)] for row in rows]):
+    for line in output.columns([[*map(in_one_line, row)] for row in rows]):
         click.echo(line)
     idle = sum(each.action is Action.NOTHING for each in forecasts)
     click.echo(f"\n{len(forecasts) - idle} of {len(forecasts)} packages to be worked on. Nothing was touched.")
     again = output.command_line(*(word for word in sys.argv[1:] if word != "--dry-run"))
     names = ", ".join(each.package for each in undecided)
-    click.echo(f"next: {output.in_one_line(f'decide about {names}' if undecided else again)}")
+    click.echo(f"next: {in_one_line(f'decide about {names}' if undecided else again)}")
     return code
 
 
@@ -191,7 +192,7 @@ def log_move(moved: Transition) -> None:
         trigger=moved.trigger.value,
         source=moved.source.value,
         target=moved.target.value,
-        **{key: output.printable(value) for key, value in moved.carried.items() if isinstance(value, str)},
+        **{key: value for key, value in moved.carried.items() if isinstance(value, str)},
     )
 
 
@@ -201,7 +202,7 @@ def _log_retry(details: RetryDetails) -> None:
     log = logging.get_logger("releasekit.pipeline")
     (log.info if isinstance(error, NotShownError) else log.warning)(
         "releasekit.retry_scheduled",
-        error=output.printable(str(error)),
+        error=str(error),
         attempt=details.retry_num,
         wait=round(details.wait_for, 2),
     )

@@ -8,6 +8,7 @@ import click
 from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
+from releasekit.escape import in_one_line
 from releasekit.lifecycle import Trigger, rule_for
 from releasekit.pipeline import open_for_change
 
@@ -36,5 +37,5 @@ def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> Non
     if as_json:
         output.print_json({"retried": chosen} | output.result(state))
         return
-    click.echo(output.in_one_line(f"pending again: {', '.join(chosen)}" if chosen else "nothing had failed"))
+    click.echo(in_one_line(f"pending again: {', '.join(chosen)}" if chosen else "nothing had failed"))
     click.echo(output.next_step(state, at_rest=True))

@@ -8,6 +8,7 @@ import click
 from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
+from releasekit.escape import in_one_line
 from releasekit.pipeline import open_for_change
 
 if TYPE_CHECKING:
@@ -35,5 +36,5 @@ def command(*, package: str, reason: str, workspace: Path, as_json: bool) -> Non
     if as_json:
         output.print_json({"skipped": [package]} | output.result(state))
         return
-    click.echo(output.in_one_line(f"skipped: {package} ({reason})"))
+    click.echo(in_one_line(f"skipped: {package} ({reason})"))
     click.echo(output.next_step(state, at_rest=True))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from releasekit.cli import INTERRUPTED, output, unless_gone
+from releasekit.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -27,7 +28,7 @@ LEAVE: Final = 2.0
 def resume_command() -> str:
     """Say how to go on: the same command again, but not afresh."""
     again = output.command_line(*(word for word in sys.argv[1:] if word != "--fresh"))
-    return f"resume: {output.printable(again)}"
+    return f"resume: {printable(again)}"
 
 
 class Stop:

@@ -7,6 +7,7 @@ called ``n0``, ``n1``, …: no name is ever an identifier.
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ PAPER: Final = "#ffffff"
 
 _FONT: Final = "Helvetica,Arial,sans-serif"
 _WORD_JOINER: Final = "\u2060"
+_TO_PART: Final = re.compile(r"(?<=\\)|(?<=#)(?=#)")
 _ELLIPSIS: Final = "…"
 _TOOLTIP_LENGTH: Final = 500
 
@@ -82,9 +84,10 @@ def to_html(text: str) -> str:
     r"""Escape a plain text for an HTML-like label.
 
     Graphviz replaces ``\N``, ``\G`` and the like even there, and even if the backslash is an entity, so each
-    backslash is followed by a word joiner, which takes no room.
+    backslash is followed by a word joiner, which takes no room. It also parts ``##``, which a CI runner that shows
+    the DOT, or the SVG made of it, may take for a command: ``##[error]``.
     """
-    return html.escape(text).replace("\\", "\\" + _WORD_JOINER)
+    return _TO_PART.sub(_WORD_JOINER, html.escape(text))
 
 
 def tooltip(text: str) -> str:

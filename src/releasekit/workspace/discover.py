@@ -5,7 +5,8 @@ exclude pattern. A match without a pyproject.toml is an error, unless nobody wou
 hidden, or holds no file but ignored ones, as what a branch switch leaves behind. A member that is marked as
 unmanaged is none. A root without `[tool.uv.workspace]` is a workspace of one.
 
-Stricter than uv in one point: a member must really be inside the root, also after its symbolic links.
+Stricter than uv in one point: a member and its pyproject.toml must really be inside the root, also after their
+symbolic links.
 """
 
 from __future__ import annotations
@@ -118,10 +119,11 @@ def _parse(path: Path, place: str, pattern: str) -> tuple[str, ...]:
 
 def _read_member(root: Path, real_root: str, match: str) -> Member | None:
     path = root / match / FILENAME
-    real = os.path.realpath(path.parent)
-    if not globs.is_within(real, real_root):
-        problem = f"finds {match}, a link to {real}, which is outside the workspace"
-        raise InvalidWorkspaceError(root / FILENAME, _MEMBERS, problem, "move it inside, or exclude it")
+    for place in (match, f"{match}/{FILENAME}"):
+        real = os.path.realpath(root / place)
+        if not globs.is_within(real, real_root):
+            problem = f"finds {place}, a link to {real}, which is outside the workspace"
+            raise InvalidWorkspaceError(root / FILENAME, _MEMBERS, problem, f"move it inside, or exclude {match}")
     try:
         content = read(path)
     except NotADirectoryError:
