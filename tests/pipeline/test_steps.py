@@ -10,11 +10,11 @@ from tests.pipeline.doubles import C, MemoryIndex, make_package
 
 from releasekit.errors import E
 from releasekit.pipeline.build import Builder
-from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
+from releasekit.pipeline.outcome import ConflictError, NotShownError, RebuiltError, StepError, TransientError
 from releasekit.pipeline.steps import UvSteps, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from releasekit.workspace import Package
@@ -38,9 +38,13 @@ class OneBuilder(Builder):
 
     builds = 0
 
-    async def build(self, package: Package) -> Mapping[str, str]:
+    async def build(
+        self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None
+    ) -> Mapping[str, str]:
         """See `Builder.build`."""
         self.builds += 1
+        if check:
+            check(BUILT)
         keep(self.directory(package.name))
         return BUILT
 
@@ -54,10 +58,10 @@ def keep(directory: Path, *names: str) -> None:
 class Bench:
     """Steps for one package, between a builder and an index that are watched."""
 
-    def __init__(self, root: Path, *answers: Mapping[str, str] | Exception) -> None:
+    def __init__(self, root: Path, *answers: Mapping[str, str] | Exception, sent: tuple[str, ...] = ()) -> None:
         self.index = MemoryIndex(*answers)
         self.builder = OneBuilder(root, 0)
-        self.steps = UvSteps(self.builder, self.index)
+        self.steps = UvSteps(self.builder, self.index, sent=lambda: sent)
         self.package = make_package("core", root)
         self.directory = self.builder.directory("core")
 
@@ -99,6 +103,37 @@ def test_recorded_files_that_the_index_has_are_adopted_and_not_sent(tmp_path: Pa
 def test_recorded_files_that_are_gone_are_built_again(tmp_path: Path, shown: dict[str, str]) -> None:
     bench = Bench(tmp_path, shown)
     keep(bench.directory, SDIST)
+
+    assert bench.build(BUILT) == BUILT
+    assert bench.builder.builds == 1
+
+
+OTHER_BYTES = BUILT | {SDIST: C}
+
+
+def test_what_was_never_sent_may_be_built_anew_with_other_bytes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, sent=("other",))
+
+    assert bench.build(OTHER_BYTES) == BUILT
+
+
+@pytest.mark.parametrize(
+    "lost", [OTHER_BYTES, BUILT | {"core-1.0-cp311-cp311-linux_x86_64.whl": C}, {SDIST: BUILT[SDIST]}]
+)
+def test_what_may_have_been_sent_is_not_replaced_by_other_bytes_even_if_the_index_shows_nothing(
+    tmp_path: Path, lost: Mapping[str, str]
+) -> None:
+    bench = Bench(tmp_path, {}, sent=("core",))
+
+    with pytest.raises(RebuiltError, match="is not the same") as caught:
+        bench.build(lost)
+
+    assert caught.value.code is E.REBUILT_DIFFERS
+    assert (caught.value.sent, caught.value.built) == (lost, BUILT)
+
+
+def test_what_may_have_been_sent_and_is_built_again_the_same_goes_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {SDIST: BUILT[SDIST]}, sent=("core",))
 
     assert bench.build(BUILT) == BUILT
     assert bench.builder.builds == 1
@@ -234,6 +269,29 @@ def test_a_refused_upload_is_a_conflict_when_the_index_has_other_content(tmp_pat
 
     with pytest.raises(ConflictError, match="0000"):
         bench.publish()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_conflict_that_only_uv_sees_stays_one_when_a_part_was_taken(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, {SDIST: BUILT[SDIST]})
+    keep(bench.directory)
+    bench.index.refuses = ConflictError(WHEEL, BUILT[WHEEL], C, "memory")
+
+    with pytest.raises(ConflictError) as caught:
+        bench.publish()
+
+    assert caught.value.code is E.INDEX_CONFLICT
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_busy_index_that_took_a_part_gets_the_rest(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {}, {SDIST: BUILT[SDIST]}, {SDIST: BUILT[SDIST]}, BUILT)
+    keep(bench.directory)
+    bench.index.refuses = TransientError(E.PUBLISH_FAILED, "later", retry_after=3.0)
+
+    bench.publish()
+
+    assert bench.index.asked == 4
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "The index does not show a file that an earlier process of this run saw there. It may lag, or the file "
         "was removed. Nothing is published on top of it before that is clear."
     ),
+    E.REBUILT_DIFFERS: (
+        "Files that may have been sent were lost before the index showed them, and the build gave other bytes: it is "
+        "not reproducible. To send these could give one name two contents. Wait until the index shows the first ones and "
+        "run the same command again, put the files back into .releasekit-dist, or choose a new version."
+    ),
     E.STATE_CLOSED: (
         "A `RunStore` was used after `close`, or in a process that was forked off while it was open. Open the run "
         "again."

@@ -143,7 +143,7 @@ def next_step(state: RunState, *, at_rest: bool) -> str:
         return "next: nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
     if conflicts := conflicts_of(state):
         names = in_one_line(", ".join(conflicts))
-        return f"next: decide about {names}: the index has other content under the same name."
+        return f"next: decide about {names}: see the error above. `releasekit retry` has the next run try again."
     again = "run the same `releasekit publish` command again: it goes on from here"
     if failed := state.failed_packages():
         names = in_one_line(", ".join(failed))
@@ -154,8 +154,8 @@ def next_step(state: RunState, *, at_rest: bool) -> str:
 
 
 def conflicts_of(state: RunState) -> list[str]:
-    """Name the packages that failed of a conflict with the index, sorted."""
-    return failed_of(state, E.INDEX_CONFLICT)
+    """Name the packages that failed of a conflict, sorted."""
+    return failed_of(state, E.INDEX_CONFLICT, E.REBUILT_DIFFERS)
 
 
 def failed_of(state: RunState, *codes: E) -> list[str]:

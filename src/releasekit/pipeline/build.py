@@ -21,7 +21,7 @@ from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.outcome import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from releasekit.workspace import Package
@@ -63,8 +63,14 @@ class Builder:
             message = f"the built files in {directory} can't be read: {error}"
             raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
 
-    async def build(self, package: Package) -> Mapping[str, str]:
+    async def build(
+        self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None
+    ) -> Mapping[str, str]:
         """Build a package with `uv build` and keep the files in place of any earlier ones.
+
+        Args:
+            package: The package.
+            check: Looks at what was built, and raises `StepError` if that must not take the place of what is there.
 
         Returns:
             File name → sha256 in hex.
@@ -81,7 +87,7 @@ class Builder:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
             await asyncio.to_thread(fresh.mkdir, parents=True)
             await self._uv_build(package, fresh)
-            return await asyncio.to_thread(_keep, package, fresh, final)
+            return await asyncio.to_thread(_keep, package, fresh, final, check)
         except OSError as error:
             message = f"what was built of {package.name!r} could not be stored: {error}"
             hint = "mend the disk (space? permissions?) and run the same command again"
@@ -115,7 +121,9 @@ def _remove(directory: Path, pattern: str) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _keep(package: Package, fresh: Path, final: Path) -> Mapping[str, str]:
+def _keep(
+    package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None
+) -> Mapping[str, str]:
     (fresh / ".gitignore").unlink(missing_ok=True)  # uv adds it, and only newer ones have an option not to
     built = _digests(fresh)
     foreign = [name for name in built if not belongs(name, package.name, package.version)]
@@ -126,6 +134,8 @@ def _keep(package: Package, fresh: Path, final: Path) -> Mapping[str, str]:
             f"not one sdist and at least one wheel of version {package.version}",
             "check the package's build backend and its version",
         )
+    if check:
+        check(built)
     for name in built:
         fd = os.open(fresh / name, os.O_RDONLY)
         try:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from releasekit.errors import E, ReleaseKitError
+from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import FINAL
 from releasekit.logging import get_logger
-from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
+from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Orchestrator:
             await self._each(self.state.published_packages(), self._confirm_again)
             if self.gate:
                 await self._each(todo, self._build)
-                if not self._failures():
+                if not self._failures() - self._undecided():
                     await self._each(todo, self._release)
             else:
                 await self._each(todo, self._build, self._release)
@@ -192,6 +192,10 @@ class Orchestrator:
     def _failures(self) -> set[str]:
         """Name what failed in this process: a conflict of an earlier one waits for a person, and nobody for it."""
         return set(self.state.failed_packages()) - self._failed_before
+
+    def _undecided(self) -> set[str]:
+        """Name what was built, and waits for a person."""
+        return {name for name in self.state.failed_packages() if code_of(self.state[name].error) in UNDECIDED}
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -7,9 +7,12 @@ conflict needs a person, anything else needs a change.
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
 from releasekit.errors import E, ReleaseKitError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class StepError(ReleaseKitError):
@@ -68,19 +71,30 @@ class ConflictError(StepError):
         self.remote = remote
 
 
-class RebuiltError(ConflictError):
-    """A file that may have been sent is lost, and was built again with other content: a person must decide.
+class RebuiltError(StepError):
+    """Files that may have been sent are lost, and were built again with other content: a person must decide.
 
-    The index may show the first one yet: an index lags. To send the second could give one name two contents.
+    The index may show the first ones yet: an index lags. To send the second could give one name two contents.
+
+    Attributes:
+        sent: What may have been sent: file name → sha256.
+        built: What was built again.
     """
 
-    def __init__(self, filename: str, local: str, remote: str, index: str) -> None:
-        super().__init__(filename, local, remote, index)
-        self.message = (
-            f"{filename} may have been sent to {index} before the built file was lost, and built again it has other "
-            f"content. Sent: sha256={remote}, built now: sha256={local}"
+    def __init__(self, sent: Mapping[str, str], built: Mapping[str, str], index: str) -> None:
+        changed = sorted(name for name in sent.keys() | built.keys() if sent.get(name) != built.get(name))
+        differences = (f"{name}: sha256={sent.get(name)} then, sha256={built.get(name)} now" for name in changed)
+        super().__init__(
+            E.REBUILT_DIFFERS,
+            f"what may have been sent to {index} was lost before the index showed it, and what is built now is not "
+            f"the same. {'; '.join(differences)}",
+            "run the same command again when the index shows the files, put them back into .releasekit-dist, or choose "
+            "a new version; only if you know that the index never got them, start over with --fresh",
         )
-        self.hint = (
-            "put the lost file back into .releasekit-dist, choose a new version, or, if you know that the index never "
-            "got it, start over with `releasekit publish --fresh`"
-        )
+        self.args = (sent, built, index)
+        self.sent = sent
+        self.built = built
+
+
+UNDECIDED: Final = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}
+"""The codes of errors that a person must decide about."""

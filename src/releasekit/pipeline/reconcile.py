@@ -66,8 +66,7 @@ def refuse_others(sent: Files, built: Files, index: str) -> None:
     """Compare what was built again with what may have been sent.
 
     Raises:
-        RebuiltError: A name has other content now.
+        RebuiltError: It is not the same.
     """
-    for filename, digest in built.items():
-        if sent.get(filename, digest) != digest:
-            raise RebuiltError(filename, digest, sent[filename], index)
+    if sent != built:
+        raise RebuiltError(sent, built, index)

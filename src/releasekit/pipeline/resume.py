@@ -113,13 +113,10 @@ def may_be_sent(path: Path) -> frozenset[str]:
         ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
     """
     run, events = read_history(path)
-    sent = {name for name, package in run.packages.items() if package.artifacts}
-    for event in events:
-        if event.trigger is Trigger.RECORD_ARTIFACTS:
-            sent.discard(event.package)
-        elif event.trigger is Trigger.START_PUBLISHING:
-            sent.add(event.package)
-    return frozenset(sent)
+    sent = {event.package for event in events if event.trigger is Trigger.START_PUBLISHING}
+    recorded = {event.package for event in events if event.trigger is Trigger.RECORD_ARTIFACTS}
+    # What the journal does not know where it is from is from before there was one.
+    return frozenset(sent | {name for name, package in run.packages.items() if package.artifacts} - recorded)
 
 
 def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from releasekit.errors import E
 from releasekit.pipeline.index import belongs, is_complete
-from releasekit.pipeline.outcome import NotShownError, StepError
+from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import RETRY_BUDGET, Patience
 from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
 
@@ -78,10 +78,9 @@ class UvSteps:
         shown = await self._patience[package.name].spend_on(partial(self._shown, package))
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
             return artifacts
-        built = await self.builder.build(package)
-        if package.name in await asyncio.to_thread(self.sent):
-            refuse_others(artifacts, built, self.index.name)
-        return built
+        was_sent = package.name in await asyncio.to_thread(self.sent)
+        check = partial(refuse_others, artifacts, index=self.index.name) if was_sent else None
+        return await self.builder.build(package, check)
 
     async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
         """See `Steps.publish`."""
@@ -114,7 +113,7 @@ class UvSteps:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
             refused = to_send(artifacts, await self._shown(package), self.index.name)
-            if refused and refused != missing:
+            if refused and refused != missing and not isinstance(error, ConflictError):
                 message = f"{self.index.name} took only {', '.join(set(missing) - set(refused))}: {error.message}"
                 raise error.reworded(E.PUBLISH_PARTIAL, message) from error
             if refused:
