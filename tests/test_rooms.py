@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ORDER = (
     "errors",
     "escape",
+    "redaction",
     "logging",
     "lifecycle",
     "palette",

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.escape import in_one_line, printable
+from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from structlog.typing import FilteringBoundLogger
 
-REDACTED: Final = "[redacted]"
-_SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL", re.IGNORECASE)
-_USER_INFO: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")  # to the last @: a password may have one
 _expected: Final[list[str]] = []
 _NO_KEY: Final = re.compile(r"[\n =\"]")  # what ends a key in ``key=value``, or makes it quoted
-_SHORTEST_SECRET: Final = 6  # characters; a shorter value would blank out ordinary words
 
 
 def get_logger(name: str = "releasekit") -> FilteringBoundLogger:
@@ -45,23 +41,6 @@ def get_logger(name: str = "releasekit") -> FilteringBoundLogger:
         configure(level=_expected[0])
     logger: FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
-
-
-def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Blank out what must not be shown or stored.
-
-    Args:
-        text: Any text, for instance what a child process printed.
-        environ: The values of its variables named like a token, password, secret, key or credential are
-            secrets, if they have at least six characters.
-
-    Returns:
-        The text without these values and without the user part of any URL.
-    """
-    secrets = {v for k, v in environ.items() if len(v) >= _SHORTEST_SECRET and _SECRET_NAME.search(k)}
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return _USER_INFO.sub(REDACTED, text)
 
 
 class _Harmless:

@@ -8,8 +8,8 @@ import pytest
 from tests.support import dies, is_alive
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.logging import REDACTED
 from releasekit.pipeline import process
+from releasekit.redaction import REDACTED
 
 TIMEOUT = 60.0  # seconds
 

@@ -18,6 +18,7 @@ import click
 from releasekit import logging
 from releasekit.errors import ReleaseKitError
 from releasekit.escape import printable
+from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ def _run() -> int:
         if "--json" in sys.argv:
             from releasekit.cli.output import print_json  # noqa: PLC0415  # only on errors
 
-            print_json({"error": error.message, "code": error.code, "hint": error.hint})
+            print_json({"error": redact(error.message), "code": error.code, "hint": error.hint})
         return 1
     except click.ClickException as error:
         _show(error)
@@ -144,8 +145,8 @@ def _show(error: click.ClickException) -> None:
     """Show what click says of a wrong command line, of which it quotes what it was given."""
     shown = StringIO()
     error.show(shown)
-    click.echo(printable(shown.getvalue()), nl=False, err=True)
+    click.echo(printable(redact(shown.getvalue())), nl=False, err=True)
 
 
 def _complain(message: str) -> None:
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(message)}", err=True, color=_COLOUR)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(redact(message))}", err=True, color=_COLOUR)

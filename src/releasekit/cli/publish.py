@@ -24,6 +24,7 @@ from releasekit.pipeline.orchestrator import GRACE
 from releasekit.pipeline.outcome import NotShownError
 from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT
+from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,8 +99,9 @@ def command(  # noqa: PLR0913  # one argument an option
 
     Everything is built first; then each package is uploaded and verified as soon as what it requires is
     published. The state of the run is in the workspace, in .releasekit-state.json: when the run stops, for
-    whatever reason, the same command goes on. Credentials are taken from the environment only, as uv takes
-    them: UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD.
+    whatever reason, the same command goes on. Credentials are taken as uv takes them: UV_PUBLISH_TOKEN, or
+    UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; for an index called name also UV_INDEX_NAME_USERNAME and
+    UV_INDEX_NAME_PASSWORD; the addresses in pyproject.toml; or a netrc file.
 
     \b
     releasekit publish --index pypi            the packages of this directory, to uv's default index
@@ -130,7 +132,7 @@ def command(  # noqa: PLR0913  # one argument an option
     state, error, code = outcome.state, outcome.error, exit_code(outcome)
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
-            output.print_json(output.result(state) | {"exit_code": code, "error": str(error or "")})
+            output.print_json(output.result(state) | {"exit_code": code, "error": redact(str(error or ""))})
         else:
             output.print_run(state)
             if code == INTERRUPTED:
@@ -138,7 +140,7 @@ def command(  # noqa: PLR0913  # one argument an option
             click.echo(output.next_step(state, at_rest=True) if not error else f"next: {printable(error.hint)}")
     with unless_gone(sys.stderr):
         if error:
-            click.echo(f"error: {printable(str(error))}", err=True)
+            click.echo(f"error: {printable(redact(str(error)))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
     return code

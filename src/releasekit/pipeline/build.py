@@ -103,7 +103,9 @@ class Builder:
             str(target),
             str(package.directory),
         ]
-        environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch)}
+        # Builds run other people's code: it is not shown what may publish.
+        withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
+        environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch), **withheld}
         try:
             await process.run(command, cwd=self.root, environ=environ, timeout=self.timeout)
         except process.CommandTimeoutError as error:

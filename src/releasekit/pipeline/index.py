@@ -17,7 +17,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.logging import redact
+from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

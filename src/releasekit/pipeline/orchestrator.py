@@ -11,6 +11,7 @@ from releasekit.lifecycle import FINAL
 from releasekit.logging import get_logger
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
+from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -131,7 +132,7 @@ class Orchestrator:
         except _HeldError:
             get_logger(__name__).info("releasekit.package_held", package=name)
         except StepError as error:
-            await self._move(package.fail, str(error))
+            await self._move(package.fail, redact(str(error)))
         finally:
             self._settled[name].set()
 

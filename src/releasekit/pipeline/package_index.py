@@ -1,8 +1,16 @@
 """A package index over HTTP: read by the simple repository API, written by `uv publish`.
 
-Credentials come from the environment or a netrc file and go to nobody but the index: `uv` inherits the
-environment and reads its own variables (UV_PUBLISH_TOKEN, …), and reading takes the UV_INDEX_NAME_USERNAME and
-UV_INDEX_NAME_PASSWORD that uv documents for the index called name. None is ever an argument of a process.
+Credentials go to nobody but the index, and none is ever an argument of a process. `uv` inherits the environment and
+finds them by itself; reading looks where uv looks. In this order:
+
+- to publish: UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; else the user part of the
+  publish-url, of which uv sends the password as it is written, percent-encoding and all; else what is for reading, if
+  the publish-url is on the same host and port. uv refuses a password that is in both of the first two.
+- to read: for the index called name, UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD; else the user part of its url;
+  else the netrc file, which NETRC names or which is ~/.netrc, and in which the url may choose the user.
+
+uv has a keyring and its own store besides. It publishes with these, but they are not read here: an index that wants
+credentials for reading needs one of the ways above.
 """
 
 from __future__ import annotations
@@ -11,11 +19,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
-from releasekit.logging import redact
 from releasekit.pipeline import process
 from releasekit.pipeline.index import belongs
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.simple_api import BETTER_LATER, SimpleApi, seconds_of
+from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,9 +108,11 @@ class PackageIndex:
 
     def _failure(self, output: str) -> StepError:
         """Tell by stable signs what kind of failure it was: a digest, a status code, a word of the network's."""
-        begins = _ERROR_BEGINS.search(output)
-        told = output[begins.start() :] if begins else output
-        said = " ".join(told.split())  # uv wraps its lines
+        # The last one is uv's own verdict: what a server says is indented in it, and what is before it is traces
+        # of the same, or that uv tried trusted publishing first, which it does when it is given no credentials.
+        *_, begins = (0, *(found.start() for found in _ERROR_BEGINS.finditer(output)))
+        told = output[begins:]
+        said = " ".join(told.split())  # a cause may have several lines
         if theirs := _MISMATCH.search(said):  # sent by another since the index was asked
             return ConflictError(**theirs.groupdict(), index=self.name)
         message = f"uv publish to {self.name} failed:\n{told}"

@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.logging import redact
+from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,12 @@ OUTPUT_LIMIT: Final = 8_000
 """Characters of a child's output that are kept: the last ones, where tools put the error."""
 
 _READ_LIMIT: Final = 1 << 20  # bytes; far more than is kept, so that a secret is not cut before it is redacted
+_ENVIRON: Final = {
+    "NO_COLOR": "1",
+    "UV_NO_PROGRESS": "1",
+    # uv breaks its lines at this width, also within a secret; without it, and into a file, it breaks none.
+    "COLUMNS": None,
+}
 _NOT_STARTED: Final = 127  # as a shell has it
 _GUARDED: Final = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -9 0) & exec "$@" 3<&-'
 """A POSIX shell's command that becomes the one it is given, and leaves the guard in the background."""
@@ -85,14 +91,14 @@ async def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str | 
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
         returncode, output = await _run(command, cwd, environ, timeout)
     except OSError as error:
-        raise CommandError(_NOT_STARTED, f"{command[0]} could not be run: {error}") from error
+        raise CommandError(_NOT_STARTED, redact(f"{command[0]} could not be run: {error}")) from error
     if returncode:
         raise CommandError(returncode, output)
     return output
 
 
 async def _run(command: Sequence[str], cwd: Path, environ: Mapping[str, str | None], seconds: float) -> tuple[int, str]:
-    inherited = {**os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", **environ}
+    inherited = {**os.environ, **_ENVIRON, **environ}
     # A file, not a pipe: a pipe ends only when all that inherited it have ended, and what it gives fills the memory.
     with tempfile.TemporaryFile() as printed:
         child = await asyncio.create_subprocess_exec(

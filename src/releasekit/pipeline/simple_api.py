@@ -13,12 +13,13 @@ import re
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from netrc import NetrcParseError
+from netrc import NetrcParseError, netrc
 from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import unquote, urlsplit
 
 from releasekit.errors import E
-from releasekit.logging import redact
 from releasekit.pipeline.outcome import StepError, TransientError
+from releasekit.redaction import netrc_of, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,12 +169,19 @@ class SimpleApi:
         user, password = (os.environ.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
         if user or password:
             return httpx.BasicAuth(user, password)
-        if "@" in self.url.partition("://")[2].partition("/")[0]:
-            return None  # httpx takes them
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  # slow
+
+        file = netrc_of(os.environ)
         try:
-            return httpx.NetRCAuth(os.environ.get("NETRC"))
-        except (OSError, NetrcParseError, UnicodeError):
+            address = urlsplit(self.url or PYPI_SIMPLE_ENDPOINT)
+            if address.password is not None or not file:
+                return None  # httpx takes those in the address
+            # By its path: Python refuses the file at home if others may read it, and uv does not.
+            login, _, password = netrc(str(file)).authenticators(address.hostname or "") or ("", "", "")
+        except (OSError, NetrcParseError, ValueError):
             return None
+        theirs = address.username is None or unquote(address.username) == login
+        return httpx.BasicAuth(login, password) if login and password and theirs else None
 
 
 def seconds_of(retry_after: str) -> float:

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from releasekit.redaction import keep_secret
 from releasekit.workspace.discover import find_members, read_root
 from releasekit.workspace.graph import assign_levels
 from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError
@@ -188,6 +189,7 @@ def _hard_requirement(line: str) -> str:
 def _indexes(path: Path, given: Iterable[UvIndex]) -> dict[str, Index]:
     indexes: dict[str, Index] = {}
     for index in given:
+        keep_secret(index.url, index.publish_url)  # before anything can be said of them
         if index.name in indexes:
             raise InvalidWorkspaceError(path, "tool.uv.index", f"has the name {index.name!r} twice")
         if index.name:  # others can't be asked for

@@ -1,0 +1,157 @@
+"""What must be neither shown nor stored, and how it is found in a text in whatever form it is written there.
+
+Secrets are known from the environment, from the netrc file, and from who calls `keep_secret`. A server or a tool may
+say them again in another form: percent-encoded as in a URL, in base64 as Basic authentication has them, escaped as in
+JSON or HTML. All of these are looked for. What looks like credentials is blanked out too, known or not: the user part
+of a URL, and what follows ``Authorization:``, ``Basic`` or ``Bearer``.
+
+Redact a text before it is cut, wrapped or escaped: a secret is found only whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+REDACTED: Final = "[redacted]"
+SHORTEST_SECRET: Final = 6
+"""Characters; a shorter value would blank out ordinary words."""
+
+_SHORTEST_TOKEN: Final = 16  # characters; a shorter user without a password is rather a name
+_SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL", re.IGNORECASE)
+_USER_INFO: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")  # to the last @: a password may have one
+_NETRC_PASSWORD: Final = re.compile(r'(?<!\S)password\s+("(?:[^"\\]|\\.)*"|\S+)')
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
+_SAID: Final = re.compile(r"\b(basic|bearer)(\s+)([A-Za-z0-9+/_.~-]{5,}[A-Za-z0-9+/_~-]={0,2})", re.IGNORECASE)
+_HEADER: Final = re.compile(r"(\bauthorization[\"']?\s*[:=]\s*[\"']*)[^\s\"',;][^\n\"',;]*", re.IGNORECASE)
+_ESCAPES: Final = re.compile(r"%[0-9A-F]{2}")
+_HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+_UNESCAPED: Final = ("", "/", "!$&'()*+,", "!$%&'()*+,", "!$&'()*+,;=")
+"""Which characters clients leave as they are when they write a password into a URL: each its own."""
+
+_kept: Final[set[str]] = set()
+
+
+def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Blank out what must not be shown or stored.
+
+    Args:
+        text: Any text, for instance what a child process printed.
+        environ: The values of its variables named like a token, password, secret, key or credential are
+            secrets, if they have at least six characters; so are the passwords of the netrc file that its
+            NETRC or HOME leads to, and those of URLs among its values.
+
+    Returns:
+        The text without these values in any form, without what was kept secret, and without what looks like
+        credentials.
+    """
+    secrets = frozenset(_kept.union(_of_environ(environ)))
+    if secrets:
+        written, encoded = _forms(secrets)
+        for form in written:
+            text = text.replace(form, REDACTED)
+        if any(part in text for part in encoded):
+            text = _BASE64.sub(lambda run: REDACTED if any(part in run[0] for part in encoded) else run[0], text)
+    text = _HEADER.sub(rf"\1{REDACTED}", _SAID.sub(_without_credentials, text))
+    return _USER_INFO.sub(REDACTED, text)
+
+
+def keep_secret(*urls: str) -> None:
+    """Have the passwords in some URLs redacted from now on, also where they stand alone."""
+    _kept.update(_of_urls(urls))
+
+
+def netrc_of(environ: Mapping[str, str]) -> Path | None:
+    """Find the netrc file that tools are meant to read: what NETRC names, else the one at home."""
+    if named := environ.get("NETRC"):
+        return Path(named)
+    home = environ.get("HOME")
+    return Path(home, ".netrc") if home else None
+
+
+def _of_environ(environ: Mapping[str, str]) -> Iterator[str]:
+    for name, value in environ.items():
+        if len(value) >= SHORTEST_SECRET and _is_secret(name):
+            yield value
+        if "://" in value and "@" in value:
+            yield from _of_urls(value.split())
+    if netrc := netrc_of(environ):
+        yield from _of_netrc(netrc)
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name))
+
+
+def _of_urls(urls: Iterable[str]) -> Iterator[str]:
+    for url in urls:
+        if found := _USER_INFO.search(url):
+            user, _, password = found[0].partition(":")
+            if len(password) >= SHORTEST_SECRET:
+                yield password
+            elif not password and len(user) >= _SHORTEST_TOKEN:
+                yield user
+
+
+@cache  # it is read once, however much is logged
+def _of_netrc(path: Path) -> frozenset[str]:
+    """Read the passwords, without a parser: what one refuses, another tool may still read."""
+    try:
+        # Never a pipe, which can be read but once.
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    except OSError:
+        return frozenset()
+    found = {password for each in _NETRC_PASSWORD.findall(text) for password in (each, each.strip('"'))}
+    return frozenset(password for password in found if len(password) >= SHORTEST_SECRET)
+
+
+@lru_cache(maxsize=8)
+def _forms(secrets: frozenset[str]) -> tuple[list[str], set[str]]:
+    """Say how secrets may be written, the longest first, and what is in every base64 of something with one in it."""
+    values = {value for value in secrets.union(map(unquote, secrets)) if len(value) >= SHORTEST_SECRET}
+    in_urls = {form for value in values for form in _in_url(value)}
+    others = {form for value in values for form in (json.dumps(value)[1:-1], value.translate(_HTML))}
+    encoded = {part for value in values | in_urls for part in _in_base64(value)}
+    return sorted(values | in_urls | others, key=len, reverse=True), encoded
+
+
+def _in_url(value: str) -> Iterator[str]:
+    for form in (quote_plus(value, errors="replace"), *(quote(value, safe, errors="replace") for safe in _UNESCAPED)):
+        yield form
+        yield _ESCAPES.sub(lambda escape: escape[0].lower(), form)
+
+
+def _in_base64(value: str) -> Iterator[str]:
+    """Give what base64 has in common wherever the value begins among others: its user's name can be any."""
+    for before in range(3):
+        raw = bytes(before) + value.encode(errors="replace")
+        # Six bits a character; the first and the last one may hold bits of what is beside the value.
+        part = base64.b64encode(raw).decode()[-(-before * 8 // 6) : len(raw) * 8 // 6]
+        yield part
+        yield part.translate({ord("+"): "-", ord("/"): "_"})
+
+
+def _without_credentials(said: re.Match[str]) -> str:
+    scheme, space, token = said.groups()
+    return f"{scheme}{space}{REDACTED}" if _looks_like_credentials(scheme, token) else said[0]
+
+
+def _looks_like_credentials(scheme: str, token: str) -> bool:
+    """Tell credentials from ordinary words, as in "Basic authentication"."""
+    if scheme.lower() == "bearer":
+        return any(map(str.isdigit, token)) or len(token) > 2 * _SHORTEST_TOKEN
+    token = token.rstrip("=")
+    try:
+        return b":" in base64.urlsafe_b64decode(token.replace("+", "-").replace("/", "_") + "=" * (-len(token) % 4))
+    except ValueError:
+        return False

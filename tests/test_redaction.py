@@ -1,0 +1,215 @@
+"""Redaction: secrets are found in whatever form they are written, and ordinary words are left alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from releasekit import redaction
+from releasekit.redaction import REDACTED, keep_secret, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CANARY = "canary-0123456789"
+ODD = 'canary-S3cr3t%2F+x/"&\\é'
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_kept", set())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UV_PUBLISH_TOKEN",
+        "UV_PUBLISH_PASSWORD",
+        "UV_INDEX_INTERNAL_PASSWORD",
+        "TWINE_PASSWD",
+        "my_secret",
+        "API_KEY",
+        "ApiKey",
+        "AWS_ACCESS_KEY_ID",
+        "SIGNING_PRIVATE_KEY",
+        "CREDENTIALS",
+    ],
+)
+def test_the_value_of_a_variable_named_like_a_secret_is_redacted(name: str) -> None:
+    assert redact(f"a{CANARY}b {CANARY}", {name: CANARY}) == f"a{REDACTED}b {REDACTED}"
+
+
+@pytest.mark.parametrize("name", ["HOME", "KEYBOARD", "KEYMAP", "UV_PUBLISH_USERNAME"])
+def test_the_value_of_another_variable_is_not(name: str) -> None:
+    assert redact(f"in {CANARY}", {name: CANARY}) == f"in {CANARY}"
+
+
+def test_a_short_value_is_no_secret_since_it_would_blank_out_words() -> None:
+    assert redact("a test of 12345 and 123456", {"TOKEN": "12345"}) == "a test of 12345 and 123456"
+    assert redact("a test of 123456", {"TOKEN": "123456"}) == f"a test of {REDACTED}"
+    assert redact("text", {"TOKEN": ""}) == "text"
+
+
+def test_a_secret_that_holds_another_is_redacted_whole() -> None:
+    assert redact("secret-1-long", {"A_TOKEN": "secret-1", "B_TOKEN": "secret-1-long"}) == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pass@host/x", f"https://{REDACTED}@host/x"),
+        ("https://token@host", f"https://{REDACTED}@host"),
+        ("https://user:p@ss@host/x", f"https://{REDACTED}@host/x"),
+        ("git+ssh://git@host/x.git", f"git+ssh://{REDACTED}@host/x.git"),
+        (
+            "http://a:b@one/ and http://c:d@two/",
+            f"http://{REDACTED}@one/ and http://{REDACTED}@two/",
+        ),
+        ("https://host/a@b", "https://host/a@b"),
+        ("https://host/x", "https://host/x"),
+        ("mail me@host", "mail me@host"),
+    ],
+)
+def test_the_user_part_of_a_url_is_redacted(text: str, shown: str) -> None:
+    assert redact(text, {}) == shown
+
+
+def test_redact_reads_the_environment_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert redact(CANARY) == CANARY
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", CANARY)
+    assert redact(CANARY) == REDACTED
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def b64_of_urls(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in a url": lambda secret: quote(secret, safe=""),
+    "in a url, but for slashes": quote,
+    "in a url, but for what may stand in a user part": lambda secret: quote(secret, safe="!$&'()*+,"),
+    "in a form": quote_plus,
+    "in a url, in small letters": lambda secret: re.sub("%..", lambda code: code[0].lower(), quote(secret, safe="")),
+    "in JSON": lambda secret: json.dumps(secret)[1:-1],
+    "in HTML": lambda secret: secret.replace("&", "&amp;").replace('"', "&quot;"),
+    "in base64 alone": b64,
+    "in base64 with a user": lambda secret: b64(f"__token__:{secret}"),
+    "in base64 with a user of two characters": lambda secret: b64(f"me:{secret}"),
+    "in base64 without a user": lambda secret: b64(f":{secret}"),
+    "in base64 as it is for urls": lambda secret: b64_of_urls(f"someone:{secret}"),
+    "in base64 without its end": lambda secret: b64(f"someone:{secret}").rstrip("="),
+    "in base64 as it stands in a url": lambda secret: b64(f"someone:{quote(secret, safe='')}"),
+}
+
+
+@pytest.mark.parametrize("secret", [CANARY, ODD, "å" * 6, "pypi-" + "Ag" * 80], ids=["plain", "odd", "accents", "long"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_found_in_every_form(form: str, secret: str) -> None:
+    written = FORMS[form](secret)
+
+    assert redact(f"said <{written}>, {written}", {"UV_PUBLISH_PASSWORD": secret}) == f"said <{REDACTED}>, {REDACTED}"
+
+
+@pytest.mark.parametrize("user", ["", "a", "ab", "abc", "__token__", "someone@example.org"])
+@pytest.mark.parametrize("more", ["", "\n", "more"])
+def test_base64_of_a_secret_is_found_beside_whatever_is_encoded_with_it(user: str, more: str) -> None:
+    assert redact(b64(f"{user}:{CANARY}{more}"), {"TOKEN": CANARY}) == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("You said Basic dXNlcjpodW50ZXIy.", f"You said Basic {REDACTED}."),
+        ("basic\n   dXNlcjpodW50ZXIy", f"basic\n   {REDACTED}"),
+        ("Bearer abc.def-123_x==", f"Bearer {REDACTED}"),
+        ("Authorization: Token hunter2", f"Authorization: {REDACTED}"),
+        ("authorization=hunter2 x\nmore", f"authorization={REDACTED}\nmore"),
+        ('{"authorization": "Basic dXNlcjpodW50ZXIy"}', f'{{"authorization": "{REDACTED}"}}'),
+        ("Proxy-Authorization: Basic dXNlcjpodW50ZXIy", f"Proxy-Authorization: {REDACTED}"),
+        ("Authorization:\n  Basic\n  dXNlcjpodW50ZXIy", f"Authorization:\n  {REDACTED}\n  {REDACTED}"),
+        ("Using HTTP Basic authentication", "Using HTTP Basic authentication"),
+        ("Basic credentials are needed, or a bearer token", "Basic credentials are needed, or a bearer token"),
+        ("authorization failed", "authorization failed"),
+    ],
+)
+def test_what_looks_like_credentials_is_redacted_and_ordinary_words_are_not(text: str, shown: str) -> None:
+    assert redact(text, {}) == shown
+    assert redact(shown, {}) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "machine 127.0.0.1 login user password {}",
+        "default login user password {}\n",
+        'machine a\n  login user\n  password "{}"',
+        "this is no netrc file\npassword {}",
+        "\udcff password {}",
+    ],
+)
+@pytest.mark.parametrize("variable", ["NETRC", "HOME"])
+def test_the_passwords_of_the_netrc_file_are_redacted_whatever_else_is_in_it(
+    variable: str, text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / ".netrc"
+    path.write_bytes(text.format(CANARY).encode(errors="surrogateescape"))
+    environ = {variable: str(path if variable == "NETRC" else tmp_path)}
+
+    assert redact(f"{CANARY} {b64('user:' + CANARY)}", environ) == f"{REDACTED} {REDACTED}"
+
+
+def test_no_netrc_file_or_one_that_can_not_be_read_is_none(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", tmp_path, tmp_path / "none" / "none"):
+        assert redact(CANARY, {"NETRC": str(path)}) == CANARY
+
+
+def test_a_password_of_a_url_that_was_kept_secret_is_redacted_where_it_stands_alone() -> None:
+    written = quote(ODD, safe="")
+    keep_secret("", "http://host/", f"https://user:{written}@host/simple/")
+
+    for said in (ODD, written, b64(f"user:{ODD}"), b64(f"user:{written}")):
+        assert redact(f"user said {said}", {}) == f"user said {REDACTED}"
+
+
+def test_a_password_of_a_url_in_the_environment_is_redacted_where_it_stands_alone() -> None:
+    environ = {"UV_INDEX": f"http://host/ one=http://user:{CANARY}@host/"}
+
+    assert redact(f"user {CANARY}", environ) == f"user {REDACTED}"
+
+
+def test_a_user_without_a_password_is_a_token_if_it_is_long() -> None:
+    keep_secret(f"http://{CANARY}@host/", "http://deploy@host/")
+
+    assert redact(f"{CANARY} deploy", {}) == f"{REDACTED} deploy"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "://" * 50_000,
+        "a" * 200_000,
+        "Basic " * 30_000,
+        "authorization:" * 15_000,
+        "authorization " + "x" * 200_000,
+        "canary-" * 30_000,
+        "://" + "a" * 200_000,
+    ],
+    ids=lambda text: text[:16],
+)
+def test_a_long_text_takes_time_in_proportion(hostile: str) -> None:
+    before = time.process_time()
+    redact(hostile, {"TOKEN": ODD, "PASSWORD": CANARY})
+
+    assert time.process_time() - before < 2  # quadratic time would be minutes
