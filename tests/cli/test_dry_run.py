@@ -96,7 +96,10 @@ def test_a_conflict_would_be_one(recorded: Workspace, faulty: FaultyIndex) -> No
 
 def test_a_published_package_that_is_lost_would_stop_it(small: Workspace, faulty: FaultyIndex) -> None:
     assert small.releasekit(*PUBLISH).returncode == 0
-    assert {package["action"] for package in dry_run(small).values()} == {"nothing"}
+    told = dry_run(small)
+    assert {package["action"] for package in told.values()} == {"nothing"}
+    assert {package["why"] for package in told.values()} == {"is published, and local shows it"}
+    assert small.releasekit(*PUBLISH, "--dry-run").stdout.splitlines()[-1] == "next: nothing to do."
 
     del faulty.stored[filenames("base")[1]]
 

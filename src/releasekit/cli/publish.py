@@ -158,9 +158,13 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
         click.echo(line)
     idle = sum(each.action is Action.NOTHING for each in forecasts)
     click.echo(f"\n{len(forecasts) - idle} of {len(forecasts)} packages to be worked on. Nothing was touched.")
-    again = output.command_line(*(word for word in sys.argv[1:] if word != "--dry-run"))
-    names = ", ".join(each.package for each in undecided)
-    click.echo(f"next: {in_one_line(f'decide about {names}' if undecided else again)}")
+    if undecided:
+        again = f"decide about {', '.join(each.package for each in undecided)}"
+    elif idle == len(forecasts):
+        again = "nothing to do."
+    else:
+        again = output.command_line(*(word for word in sys.argv[1:] if word != "--dry-run"))
+    click.echo(f"next: {in_one_line(again)}")
     return code
 
 

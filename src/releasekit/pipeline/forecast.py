@@ -83,7 +83,8 @@ async def _of(package: PackageState, builder: Builder, index: Index) -> Forecast
         action, files = _compare(package, kept, shown, index.name)
     except ConflictError as error:
         return Forecast(package.name, package.version, Action.CONFLICT, (error.filename,), error.message)
-    return Forecast(package.name, package.version, action, tuple(files))
+    why = f"is published, and {index.name} shows it" if action is Action.NOTHING else ""
+    return Forecast(package.name, package.version, action, tuple(files), why)
 
 
 def _compare(
