@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import small_workspace
+from tests.faulty_index import FaultyIndex
 from tests.support import INDEX, Workspace
 
 from releasekit.cli import demo_workspace
@@ -64,6 +66,21 @@ def indexed(workspace: Workspace, served: tuple[str, Path]) -> Workspace:
         file.write("explicit = true\n")
     workspace.commit("Name the index")
     return workspace
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyIndex]:
+    """An index that goes wrong as it is told to."""
+    with FaultyIndex() as index:
+        yield index
+
+
+@pytest.fixture
+def small(tmp_path: Path, faulty: FaultyIndex) -> Workspace:
+    """A workspace of two packages, `base` and `top`, which requires it; its index `local` is `faulty`."""
+    root = tmp_path / "small"
+    small_workspace.make(root, faulty.url, faulty.publish_url)
+    return Workspace(root)
 
 
 def _wait_until_it_listens(port: int, server: subprocess.Popen[bytes]) -> None:

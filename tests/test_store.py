@@ -151,7 +151,7 @@ def test_create_refuses_a_run_that_exists_and_gives_the_lock_back(path: Path) ->
         with pytest.raises(ReleaseKitError, match="already a run") as caught:
             RunStore.create(path, a_run("new"))
         assert caught.value.code is E.STATE_EXISTS
-        assert caught.value.hint
+        assert caught.value.hint == "open it to go on with that run, or move it aside"
     assert path.read_bytes() == before
     RunStore.open(path).close()
 
@@ -188,6 +188,46 @@ def test_open_refuses_a_run_of_another_commit_and_gives_the_lock_back(path: Path
     RunStore.create(path, a_run()).close()
     assert code_of(RunStore.open, path, git_sha="abd") is E.STATE_SHA_MISMATCH
     RunStore.open(path).close()
+
+
+def test_open_begins_a_journal_beside_a_state_file_that_has_none(path: Path) -> None:
+    run = a_run()
+    run["core"].start_building()
+    run.save(path)
+    with RunStore.open(path, git_sha="abc") as store:
+        assert store.path == path
+        assert store.state.packages == run.packages
+        assert code_of(RunStore.open, path) is E.STATE_LOCKED
+        store.state["core"].fail("it broke")
+        store.commit()
+    assert [record["trigger"] for record in records_of(path) if "trigger" in record] == ["fail"]
+    assert RunState.load(path)["core"].error == "it broke"
+
+
+def test_open_refuses_a_state_file_of_another_commit_and_begins_no_journal(path: Path) -> None:
+    a_run().save(path)
+    assert code_of(RunStore.open, path, git_sha="abd") is E.STATE_SHA_MISMATCH
+    assert not journal_of(path).exists()
+    RunStore.open(path).close()
+
+
+def test_open_names_the_journal_that_it_cant_read(path: Path) -> None:
+    RunStore.create(path, a_run()).close()
+    journal_of(path).unlink()
+    journal_of(path).mkdir()
+    with pytest.raises(OSError, match=f"Failed to read {journal_of(path)}"):
+        RunStore.open(path)
+
+
+def test_a_journal_that_was_opened_and_cant_be_written_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunStore.create(path, a_run()).close()
+    store = RunStore.open(path)
+    flushes = Flushes(monkeypatch)
+    flushes.error = OSError(errno.EIO, os.strerror(errno.EIO))
+    store.state["core"].start_building()
+    with pytest.raises(ReleaseKitError, match=f"could not be written to {journal_of(path)}"):
+        store.commit()
+    store.close()
 
 
 def test_open_refuses_a_damaged_file_and_gives_the_lock_back(path: Path) -> None:
@@ -273,12 +313,23 @@ def test_closing_twice_does_nothing(store: RunStore, flushes: Flushes) -> None:
 
 def test_after_close_nothing_can_be_committed(store: RunStore, flushes: Flushes) -> None:
     store.close()
+    recorded = store._writer.recorded
     store.state["core"].start_building()
     for _ in range(2):
         assert code_of(store.commit) is E.STATE_CLOSED
         with pytest.raises(ReleaseKitError, match="is closed"):
             asyncio.run(store.acommit())
     assert flushes.count == 0
+    assert store._writer.recorded == recorded
+
+
+def test_a_snapshot_with_nothing_new_is_not_written_again(store: RunStore) -> None:
+    store.state["core"].start_building()
+    store._refresh()
+    before = store.path.stat().st_ino
+    store._refresh()
+    store.close()
+    assert store.path.stat().st_ino == before
 
 
 def test_a_context_commits_and_closes_also_when_it_ends_with_an_error(path: Path) -> None:
@@ -592,6 +643,8 @@ def test_a_snapshot_that_cant_be_written_is_logged_and_the_run_goes_on(
     assert warning["log_level"] == "warning"
     assert warning["file"] == str(store.path)
     assert "after the rename" in warning["error"]
+    assert warning["hint"] == "the run goes on without: its journal has everything"
+    assert warning["module"] == "releasekit.store"
     assert RunState.load(store.path)["core"].status is BUILDING
 
 

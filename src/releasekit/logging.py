@@ -8,7 +8,6 @@ commands take to run.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import sys
 from collections.abc import Mapping
@@ -105,8 +104,6 @@ def configure(*, level: str = "info", json: bool = False) -> None:
     """
     import structlog  # noqa: PLC0415  # slow
 
-    # Many packages are asked for at a time, and it would warn of every connection that it does not keep.
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     renderer = (
         structlog.processors.JSONRenderer()
         if json

@@ -25,7 +25,7 @@ _STUCK = """
 import os, pathlib, sys, time
 
 def build_sdist(*_):
-    here = pathlib.Path(__file__).parents[2] / ".git" / "stuck"
+    here = next(p for p in pathlib.Path(__file__).parents if (p / ".git").exists()) / ".git" / "stuck"
     here.with_suffix(".new").write_text(str(os.getpid()))
     here.with_suffix(".new").rename(here)
     time.sleep(600)
@@ -43,9 +43,9 @@ def break_package(workspace: Workspace, name: str) -> None:
 class StuckPackage:
     """A package whose build never ends, until it is mended; that takes no commit."""
 
-    def __init__(self, workspace: Workspace, name: str) -> None:
+    def __init__(self, workspace: Workspace, name: str, directory: Path | None = None) -> None:
         self.workspace = workspace
-        self.file = workspace.root / "packages" / name / "pyproject.toml"
+        self.file = (directory or workspace.root / "packages" / name) / "pyproject.toml"
         self.marker = workspace.root / ".git" / "stuck"
         self.text = self.file.read_text()
         backend = 'build-backend = "stuck"\nbackend-path = ["."]'

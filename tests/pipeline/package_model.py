@@ -16,8 +16,8 @@ from enum import IntEnum, StrEnum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.lifecycle import IN_FLIGHT, RULES, PackageStatus, Trigger
-from releasekit.pipeline.outcome import ConflictError
-from releasekit.pipeline.reconcile import Decision, decide, to_send
+from releasekit.pipeline.outcome import ConflictError, RebuiltError
+from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -178,7 +178,10 @@ class PackageModel:
         if package.disk == package.recorded:
             return Move("it is what was recorded", package._replace(step=Step.READY))
         if package.begun and self.guards:
-            return self._fail(package, "other content may have been sent", conflict=True)
+            try:
+                refuse_others(_files(package.recorded), _files(package.disk), "index")
+            except RebuiltError:
+                return self._fail(package, "other content may have been sent", conflict=True)
         return self._fire(package, Trigger.RECORD_ARTIFACTS, Step.READY)
 
     def _ask(self, package: Package) -> Move:

@@ -99,3 +99,86 @@ def test_our_files_that_git_does_not_ignore_are_named(workspace: Workspace) -> N
     (workspace.root / ".gitignore").write_text("")
 
     assert git.unignored(workspace.root) == [".releasekit-state.json"]
+
+
+def refusal(workspace: Workspace, *names: str, index: str = "") -> str:
+    """Say what git.refuse_changed refuses; an empty text for nothing."""
+    directories = [workspace.root / "packages" / name for name in names or ("aurora", "aurora-core")]
+    try:
+        git.refuse_changed(workspace.root, directories, workspace.root / index if index else None)
+    except ReleaseKitError as error:
+        refused = error
+    else:
+        return ""
+    assert refused.code is E.GIT_DIRTY
+    assert "--allow-dirty" in refused.hint
+    return refused.message.partition("committed: ")[2]
+
+
+CORE = "packages/aurora-core/src/aurora_core"
+
+
+def test_a_committed_workspace_has_no_changes(workspace: Workspace) -> None:
+    assert refusal(workspace) == ""
+
+
+def test_changed_new_removed_and_staged_files_are_changes(workspace: Workspace) -> None:
+    (workspace.root / CORE / "new ü.py").touch()
+    assert refusal(workspace) == f"{CORE}/new ü.py"
+    (workspace.root / CORE / "__init__.py").unlink()
+    assert refusal(workspace) == f"{CORE}/__init__.py, {CORE}/new ü.py"
+    ask_git(workspace.root, "add", "--all")
+    assert refusal(workspace) == f"{CORE}/__init__.py, {CORE}/new ü.py"
+    assert refusal(workspace, "aurora") == ""
+
+
+def test_of_many_changes_some_are_named(workspace: Workspace) -> None:
+    for number in range(8):
+        (workspace.root / CORE / f"{number}.py").touch()
+    assert refusal(workspace).endswith("4.py and 3 more")
+
+
+def test_ignored_files_and_changes_elsewhere_do_not_count(workspace: Workspace) -> None:
+    (workspace.root / "README").touch()
+    (workspace.root / ".git" / "info" / "exclude").write_text("*.so\n")
+    (workspace.root / CORE / "fast.so").touch()
+    assert refusal(workspace) == ""
+
+
+@pytest.mark.parametrize("name", ["build/lib/a.py", "dist/a.whl", "src/aurora_core.egg-info/PKG-INFO"])
+def test_what_a_build_leaves_in_the_sources_does_not_count(workspace: Workspace, name: str) -> None:
+    file = workspace.root / "packages" / "aurora-core" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert refusal(workspace) == ""
+    ask_git(workspace.root, "add", str(file))
+    assert refusal(workspace).endswith(name)
+
+
+def test_our_own_files_do_not_count_where_the_root_is_a_package_itself(workspace: Workspace) -> None:
+    (workspace.root / ".gitignore").write_text("")
+    workspace.commit()
+    (workspace.root / ".releasekit-dist").mkdir()
+    (workspace.root / ".releasekit-dist" / "a.whl").touch()
+    (workspace.root / "out").mkdir()
+    (workspace.root / "out" / "a.whl").touch()
+    assert refusal(workspace, "..", index="out") == ""
+    assert refusal(workspace, "..") == "out/a.whl"
+
+
+def test_a_workspace_below_the_repository_s_root_is_no_different(workspace: Workspace) -> None:
+    inner = type(workspace)(workspace.root / "packages")
+    directories = [inner.root / "aurora-core"]
+    git.refuse_changed(inner.root, directories, None)
+    (workspace.root / CORE / "new.py").touch()
+    (inner.root / ".releasekit-state.json").touch()
+    with pytest.raises(ReleaseKitError, match=r"new\.py"):
+        git.refuse_changed(inner.root, directories, None)
+    (workspace.root / CORE / "new.py").unlink()
+    git.refuse_changed(inner.root, [*directories, inner.root], None)
+
+
+def test_a_directory_whose_name_is_a_pattern_means_itself(workspace: Workspace) -> None:
+    (workspace.root / "packages" / "*").mkdir()
+    (workspace.root / CORE / "new.py").touch()
+    assert refusal(workspace, "*") == ""

@@ -171,6 +171,8 @@ def test_a_port_without_a_server_is_a_transient_error(workspace: Workspace) -> N
         "error sending request for url (http://127.0.0.1:9/)",
         "Upload failed with status code 503 Service Unavailable. Server says: later",
         "Upload failed with status code 429 Too Many Requests",
+        "error: Failed to query check URL\n  cause: HTTP status server error (503 Service Unavailable) for url (…)",
+        "error: Failed to query check URL\n  cause: HTTP status client error (429 Too Many Requests) for url (…)",
         "operation timed out",
         "Connection reset by peer",
         "error: Failed to publish\n  Caused by: error\n  sending request",

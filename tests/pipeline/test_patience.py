@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,7 @@ def spend(patience: Patience, *errors: Exception) -> list[float]:
     """Give the seconds between the tries."""
     tries: list[float] = []
     assert asyncio.run(patience.spend_on(failing(*errors, tries=tries))) == "done"
-    return [after - before for before, after in zip(tries, tries[1:], strict=False)]
+    return [after - before for before, after in pairwise(tries)]
 
 
 def test_what_succeeds_at_once_costs_nothing() -> None:

@@ -117,9 +117,10 @@ def test_what_was_never_sent_may_be_built_anew_with_other_bytes(tmp_path: Path) 
     assert bench.build(OTHER_BYTES) == BUILT
 
 
-@pytest.mark.parametrize(
-    "lost", [OTHER_BYTES, BUILT | {"core-1.0-cp311-cp311-linux_x86_64.whl": C}, {SDIST: BUILT[SDIST]}]
-)
+OTHER_WHEEL = BUILT | {"core-1.0-cp311-cp311-linux_x86_64.whl": C}
+
+
+@pytest.mark.parametrize("lost", [OTHER_BYTES, OTHER_WHEEL, {SDIST: BUILT[SDIST]}], ids=["bytes", "more", "fewer"])
 def test_what_may_have_been_sent_is_not_replaced_by_other_bytes_even_if_the_index_shows_nothing(
     tmp_path: Path, lost: Mapping[str, str]
 ) -> None:

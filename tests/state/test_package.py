@@ -103,6 +103,8 @@ def test_texts_are_stored_as_plain_strings() -> None:
         ("artifacts", ["core.whl"]),
         ("artifacts", {"a": "b"}),
         ("artifacts", {"a/b": DIGEST}),
+        ("artifacts", {".": DIGEST}),
+        ("artifacts", {"..": DIGEST}),
     ],
     ids=lambda value: value if isinstance(value, str) and re.fullmatch("[a-z]{1,12}", value) else type(value).__name__,
 )
@@ -181,3 +183,11 @@ def test_a_package_cant_be_in_two_runs() -> None:
     run.listen(heard.append)
     package.start_building()
     assert len(heard) == 1
+
+
+def test_a_field_that_is_deleted_is_named() -> None:
+    with pytest.raises(AttributeError, match="'status' of package 'core' can't be assigned"):
+        del PackageState("core").status
+    with pytest.raises(ReleaseKitError) as caught:
+        PackageState("")
+    assert caught.value.hint == "see the docstring of PackageState"

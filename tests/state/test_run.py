@@ -527,3 +527,11 @@ def test_a_run_is_finished_when_nothing_failed_and_nothing_is_left() -> None:
     state["a"].retry()
     state["a"].skip("no")
     assert state.is_finished()
+
+
+def test_a_status_that_is_set_without_an_error_has_none() -> None:
+    run = RunState("abc")
+    run.init_package("core")
+    run["core"].start_building()
+    run.set_status("core", PackageStatus.FAILED)
+    assert not run["core"].error

@@ -278,8 +278,10 @@ def test_a_file_larger_than_the_limit_is_refused_unread(tmp_path: Path, monkeypa
     data = top(STRICT)
     monkeypatch.setattr(snapshot, "MAX_BYTES", len(data) - 1)
     monkeypatch.setattr(codec, "decode", None)
-    with pytest.raises(StateCorruptedError, match=f"more than the {len(data) - 1} that are read"):
-        RunState.load(written(tmp_path, data))
+    path = written(tmp_path, data)
+    with pytest.raises(StateCorruptedError) as caught:
+        RunState.load(path)
+    assert caught.value.message == f"{path}: has {len(data)} bytes, more than the {len(data) - 1} that are read"
 
 
 def test_a_file_as_large_as_the_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

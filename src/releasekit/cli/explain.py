@@ -80,8 +80,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.REBUILT_DIFFERS: (
         "Files that may have been sent were lost before the index showed them, and the build gave other bytes: it is "
-        "not reproducible. To send these could give one name two contents. Wait until the index shows the first ones and "
-        "run the same command again, put the files back into .releasekit-dist, or choose a new version."
+        "not reproducible. To send these could give one name two contents. Wait until the index shows the first ones "
+        "and run the same command again, put the files back into .releasekit-dist, or choose a new version."
     ),
     E.STATE_CLOSED: (
         "A `RunStore` was used after `close`, or in a process that was forked off while it was open. Open the run "

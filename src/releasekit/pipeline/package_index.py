@@ -34,7 +34,7 @@ PYPI: Final = "pypi"
 
 _FIRST_SERVER_ERROR: Final = 500
 _UNAUTHORIZED: Final = {401, 403}
-_STATUS: Final = re.compile(r"status code (\d{3})\b")
+_STATUS: Final = re.compile(r"(?:status code |HTTP status (?:client|server) error \()(\d{3})\b")  # sending, asking
 _EXISTS: Final = re.compile(r"already exists", re.IGNORECASE)
 _NETWORK: Final = re.compile(
     r"error sending request|error decoding response|timed out|connection (?:reset|closed|refused)"

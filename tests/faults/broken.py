@@ -1,0 +1,85 @@
+"""Ways to break releasekit, each a promise that it no longer keeps: a judge must see that."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+from zipfile import ZipFile
+
+from releasekit.errors import E
+from releasekit.pipeline import build, process, steps
+from releasekit.pipeline.build import Builder
+from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.package_index import PackageIndex
+from releasekit.pipeline.steps import UvSteps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from releasekit.workspace import Package
+
+
+def build_again() -> None:
+    """Build anew at every resume, never the same bytes, and send that without asking what is there."""
+    uv_build = Builder._uv_build
+
+    async def changed(self: Builder, package: Package, target: Path) -> None:
+        await uv_build(self, package, target)
+        _change(target)
+
+    async def again(self: UvSteps, package: Package, _: Mapping[str, str]) -> Mapping[str, str]:
+        return await self.builder.build(package)
+
+    async def blindly(self: UvSteps, package: Package, artifacts: Mapping[str, str]) -> None:
+        directory = self.builder.directory(package.name)
+        await self.index.upload([directory / name for name in sorted(artifacts)], self.upload_timeout)
+
+    async def upload(self: PackageIndex, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as it is
+        target = self.url.removesuffix("simple/") + "upload/"
+        command = [process.find_uv(), "publish", "--no-config", "--publish-url", target, *map(str, paths)]
+        try:
+            await process.run(command, cwd=self.workspace, environ={}, timeout=timeout)
+        except process.CommandError as error:
+            raise StepError(E.PUBLISH_FAILED, error.output) from error
+
+    _set(Builder, "_uv_build", changed)
+    _set(UvSteps, "build", again)
+    _set(UvSteps, "publish", blindly)
+    _set(PackageIndex, "upload", upload)
+
+
+def forget_a_file() -> None:
+    """Take a package for published when its wheel is."""
+
+    def only_wheels(artifacts: Mapping[str, str], shown: Mapping[str, str], _: str) -> list[str]:
+        return [name for name in artifacts if name not in shown and name.endswith(".whl")]
+
+    _set(steps, "to_send", only_wheels)
+
+
+def leave_litter() -> None:
+    """Leave there what a killed build has left."""
+    _set(build, "_remove", lambda *_: None)
+
+
+def leave_a_process() -> None:
+    """Start something that goes on."""
+    subprocess.Popen(["sleep", "10"], start_new_session=True)  # noqa: S607  # any
+
+
+def _change(directory: Path) -> None:
+    for path in directory.glob("*.whl"):
+        with ZipFile(path, "a") as wheel:
+            wheel.comment = secrets.token_hex(8).encode()
+
+
+def _set(place: Any, name: str, value: Any) -> None:  # noqa: ANN401  # a class or a module, and what it has
+    patch.object(place, name, value).start()
+
+
+WAYS: Final[Mapping[str, Callable[[], None]]] = {
+    way.__name__: way for way in (build_again, forget_a_file, leave_litter, leave_a_process)
+}
