@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
+from urllib.parse import quote
 
 from tests.index_faults import SILENT, Fate, Fault, Kind, On, Request, Upload, project_of
 from tests.index_pages import HUGE, error_page, huge_page, project_page
@@ -161,7 +162,7 @@ class FaultyIndex:
     def _refuse(self, request: Request, fault: Fault | None) -> Answer | None:
         said = request.authorization
         if fault and fault.kind is Kind.STATUS:
-            answer = _say(fault.status, f"You said {said}." if fault.echo else "")
+            answer = _say(fault.status, _tell(said) if fault.echo else "")
             return answer._replace(headers=fault.headers)
         if self._needed in {"", said} or not (self._private or request.on is On.UPLOAD):
             return None
@@ -171,6 +172,13 @@ class FaultyIndex:
 def basic(user: str, password: str) -> str:
     """Write credentials as the Authorization header has them."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _tell(authorization: str) -> str:
+    """Say what a client said, in all the words that a debugging server may have for it."""
+    _, _, login = authorization.partition(" ")
+    plain = base64.b64decode(login).decode()
+    return f"You said {authorization}. That is {login}, {plain}, or {quote(plain)} in a URL."
 
 
 def _say(status: int, more: str = "") -> Answer:

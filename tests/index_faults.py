@@ -104,7 +104,7 @@ class Fault:
         seconds: How long to wait first. What is to be stored is stored after that, so its client may be dead by then.
         status: For `Kind.STATUS`.
         retry_after: What the header says: seconds, a time, or any text.
-        echo: Tell the client's Authorization header in the body, as no server should.
+        echo: Tell the client's Authorization header in the body, also decoded, as no server should.
     """
 
     kind: Kind

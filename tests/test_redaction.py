@@ -170,6 +170,17 @@ def test_the_passwords_of_the_netrc_file_are_redacted_whatever_else_is_in_it(
     assert redact(f"{CANARY} {b64('user:' + CANARY)}", environ) == f"{REDACTED} {REDACTED}"
 
 
+def test_a_netrc_password_may_be_quoted_and_escaped(tmp_path: Path) -> None:
+    (tmp_path / "netrc").write_text(r'machine a login b password "one \"two\" \\three"')
+    environ = {"NETRC": str(tmp_path / "netrc")}
+
+    assert redact(r'got one "two" \three', environ) == f"got {REDACTED}"
+
+
+def test_a_secret_is_found_without_the_newline_that_its_variable_has() -> None:
+    assert redact(f"got {CANARY}.", {"TOKEN": f"{CANARY}\n"}) == f"got {REDACTED}."
+
+
 def test_no_netrc_file_or_one_that_can_not_be_read_is_none(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path, tmp_path / "none" / "none"):
         assert redact(CANARY, {"NETRC": str(path)}) == CANARY

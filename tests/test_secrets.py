@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from tests.watcher import PROC, Watcher
 from releasekit.redaction import REDACTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 CANARY: Final = "canary-S3cr3t%2F+x-{}"  # what stands in a URL is encoded twice or not at all, never as it is here
@@ -132,13 +133,13 @@ class Nest:
         """Run the command line, and keep what it says."""
         command = [sys.executable, "-m", "releasekit", *arguments]
         done = subprocess.run(command, cwd=self.root, env=self.environ, capture_output=True, check=False, timeout=100)
-        shown = " ".join(arguments)
-        self.told |= {f"{len(self.told)} stdout of {shown}": done.stdout, f"stderr of {shown}": done.stderr}
+        shown = f"{len(self.told)} {' '.join(arguments)}"
+        self.told |= {f"{shown}: stdout": done.stdout, f"{shown}: stderr": done.stderr}
         return done
 
-    def leaks(self, watcher: Watcher) -> list[str]:
+    def leaks(self, command_lines: Iterable[bytes] = ()) -> list[str]:
         """Name all places where the canary is."""
-        places = self.told | dict(self._files()) | {f"argv {line!r}": line for line in watcher.seen}
+        places = self.told | dict(self._files()) | {f"argv {line!r}": line for line in command_lines}
         return [place for place, content in places.items() if self.canary.is_in(content)]
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
@@ -186,4 +187,39 @@ def test_a_secret_is_found_nowhere_after_runs_that_fail_and_one_that_succeeds(wa
 
     assert {request.authorization for request in index.requests if request.on is On.UPLOAD} == {basic(way.user, sent)}
     assert any(b"\0publish\0" in line and b"uv\0" in line for line in watcher.seen)
-    assert nest.leaks(watcher) == []
+    assert nest.leaks(watcher.seen) == []
+
+
+IN_ADDRESSES: Final = Way(url="alice:ENCODED@", publish_url="alice:ENCODED@")
+
+
+def test_a_secret_of_an_address_is_not_told_when_reading_is_refused(tmp_path: Path) -> None:
+    canary = Canary("alice")
+    with FaultyIndex() as index:
+        index.faults = [Fault(Kind.STATUS, On.PAGE, times=99, status=403, echo=True)]
+        nest = Nest(IN_ADDRESSES, canary, index, tmp_path)
+        for command in (PUBLISH, (*PUBLISH, "--dry-run"), (*PUBLISH, "--json"), ("plan", "--index", INDEX)):
+            assert nest.releasekit(*command).returncode == 1
+
+    refused = nest.releasekit("publish", "--index", canary.fill_in("http://alice:ENCODED@127.0.0.1:9/"))
+    assert b"is an address" in refused.stderr
+    assert {request.authorization for request in index.requests} == {basic("alice", canary.text)}
+    assert nest.leaks() == []
+
+
+def test_a_secret_of_an_address_is_not_told_when_nothing_answers_there(tmp_path: Path) -> None:
+    with FaultyIndex() as index:
+        nest = Nest(IN_ADDRESSES, Canary("alice"), index, tmp_path)
+
+    command = [sys.executable, "-m", "releasekit", *PUBLISH]
+    with subprocess.Popen(command, cwd=nest.root, env=nest.environ, stderr=subprocess.PIPE) as child:
+        assert child.stderr
+        try:
+            nest.told["the first line"] = child.stderr.readline()
+            child.send_signal(signal.SIGINT)
+            nest.told["more lines"] = child.stderr.read()
+        finally:
+            child.kill()
+
+    assert b"retry_scheduled" in nest.told["the first line"]
+    assert nest.leaks() == []

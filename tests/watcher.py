@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.seen: set[bytes] = set()
-        self._before = set(os.listdir(PROC))
+        self._before = set(PROC.iterdir())
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -36,7 +35,7 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._done.is_set():
-            for name in set(os.listdir(PROC)) - self._before:
+            for directory in set(PROC.iterdir()) - self._before:
                 with contextlib.suppress(OSError):  # it has ended
-                    self.seen.add(PROC.joinpath(name, "cmdline").read_bytes())
+                    self.seen.add((directory / "cmdline").read_bytes())
             time.sleep(PAUSE)

@@ -80,8 +80,9 @@ def netrc_of(environ: Mapping[str, str]) -> Path | None:
 
 def _of_environ(environ: Mapping[str, str]) -> Iterator[str]:
     for name, value in environ.items():
-        if len(value) >= SHORTEST_SECRET and _is_secret(name):
-            yield value
+        secret = value.strip()  # of a file's last newline, say
+        if len(secret) >= SHORTEST_SECRET and _is_secret(name):
+            yield secret
         if "://" in value and "@" in value:
             yield from _of_urls(value.split())
     if netrc := netrc_of(environ):
@@ -111,8 +112,13 @@ def _of_netrc(path: Path) -> frozenset[str]:
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     except OSError:
         return frozenset()
-    found = {password for each in _NETRC_PASSWORD.findall(text) for password in (each, each.strip('"'))}
+    found = {form for each in _NETRC_PASSWORD.findall(text) for form in (each, each.strip('"'), _unquoted(each))}
     return frozenset(password for password in found if len(password) >= SHORTEST_SECRET)
+
+
+def _unquoted(word: str) -> str:
+    """Read a word of a netrc file as Python's parser does."""
+    return re.sub(r"\\(.)", r"\1", word.removeprefix('"').removesuffix('"'))
 
 
 @lru_cache(maxsize=8)

@@ -62,14 +62,28 @@ def test_every_backend_is_told_the_time_of_the_commit(workspace: Workspace, monk
     """uv_build itself has no time stamps, so another backend is asked what it was told."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     monkeypatch.setenv("VIRTUAL_ENV", str(workspace.root / "no-such-environment"))
-    member = "packages/aurora-core"
-    workspace.edit(f"{member}/pyproject.toml", '["uv_build>=0.8,<1"]', "[]")
-    workspace.edit(f"{member}/pyproject.toml", '"uv_build"', '"telling"\nbackend-path = ["."]')
-    telling = "import os, sys\n\ndef build_sdist(*_):\n    sys.exit('told ' + os.environ['SOURCE_DATE_EPOCH'])\n"
-    (workspace.root / member / "telling.py").write_text(telling)
+    tell(workspace, "os.environ['SOURCE_DATE_EPOCH']")
 
     with pytest.raises(StepError, match=f"told {COMMIT_TIME}"):
         build(workspace)
+
+
+def test_a_backend_is_not_shown_what_may_publish(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("TOKEN", "USERNAME", "PASSWORD"):
+        monkeypatch.setenv(f"UV_PUBLISH_{part}", "canary")
+    tell(workspace, "sorted(name for name in os.environ if name.startswith('UV_PUBLISH'))")
+
+    with pytest.raises(StepError, match=r"told \[\]"):
+        build(workspace)
+
+
+def tell(workspace: Workspace, expression: str) -> None:
+    """Have a package's build fail, and say what an expression is there."""
+    member = "packages/aurora-core"
+    workspace.edit(f"{member}/pyproject.toml", '["uv_build>=0.8,<1"]', "[]")
+    workspace.edit(f"{member}/pyproject.toml", '"uv_build"', '"telling"\nbackend-path = ["."]')
+    telling = f"import os, sys\n\ndef build_sdist(*_):\n    sys.exit('told ' + str({expression}))\n"
+    (workspace.root / member / "telling.py").write_text(telling)
 
 
 def test_nothing_is_kept_before_it_is_built(workspace: Workspace) -> None:

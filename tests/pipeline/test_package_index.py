@@ -199,6 +199,25 @@ def test_what_does_not_pass_is_permanent(workspace: Workspace, monkeypatch: pyte
     assert said in error.message
 
 
+def test_no_credentials_at_all_is_permanent_although_uv_tried_trusted_publishing_over_the_network(
+    indexed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = build_core(indexed)
+    for part in ("USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"UV_PUBLISH_{part}")
+    # As on a runner of GitHub's without the permission that it takes: uv's first error is of the network.
+    said = "error: Trusted publishing failed\n  cause: error sending request for url (https://127.0.0.1/)\n"
+    told = "error: Failed to publish\n  cause: Missing credentials for: http://127.0.0.1/"
+
+    with pytest.raises(StepError, match="Missing credentials") as caught:
+        upload(index_of(indexed), paths)
+    staged = upload_when_uv_says(said + told, indexed, monkeypatch)
+
+    assert not isinstance(caught.value, TransientError)
+    assert not isinstance(staged, TransientError)
+    assert staged.message.endswith(told)
+
+
 def upload_when_uv_says(said: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> StepError:
     async def run(*_arguments: object, **_options: object) -> str:
         raise process.CommandError(2, said)
