@@ -140,6 +140,20 @@ def test_a_budget_ends_what_does_not_pass_in_time(small: Workspace, faulty: Faul
     judge(faulty, small)
 
 
+@pytest.mark.parametrize("option", [(), ("--dry-run",)])
+def test_a_dead_index_ends_a_release_before_it_begins(
+    small: Workspace, faulty: FaultyIndex, option: tuple[str, ...]
+) -> None:
+    faulty.faults = [Fault(Kind.RESET_BEFORE, On.PAGE, times=FOR_EVER)]
+
+    done = small.releasekit(*PUBLISH, "--retry-budget", "0.5", *option)
+
+    assert done.returncode == 1
+    assert "RK-INDEX-UNREADABLE: local could not be asked for 'base'" in done.stderr
+    assert "check the network" in done.stderr
+    assert not (small.root / ".releasekit-state.json").exists()
+
+
 def test_of_two_files_one_taken_and_one_refused_the_rest_is_sent_by_the_next_run(
     small: Workspace, faulty: FaultyIndex
 ) -> None:

@@ -68,16 +68,16 @@ async def forecast(request: Request) -> list[Forecast]:
             begins = not goes_on(there, plan.run, plan.path)
             run = plan.run if begins else there
         if begins:
-            await skip_complete(run, plan.index)
+            await skip_complete(run, plan.index, request.retry_budget)
         builder = Builder(plan.workspace.root, plan.head.time)
         packages = sorted(run.packages.values(), key=lambda package: (package.level, package.name))
-        return await asyncio.gather(*(_of(package, builder, plan.index) for package in packages))
+        return await asyncio.gather(*(_of(package, builder, plan.index, request.retry_budget) for package in packages))
 
 
-async def _of(package: PackageState, builder: Builder, index: Index) -> Forecast:
+async def _of(package: PackageState, builder: Builder, index: Index, patience: float) -> Forecast:
     if package.status is PackageStatus.SKIPPED:
         return Forecast(package.name, package.version, Action.NOTHING, why=package.reason)
-    shown = await ask(index, package.name, package.version)
+    shown = await ask(index, package.name, package.version, patience)
     kept = await builder.kept(package.name)
     try:
         action, files = _compare(package, kept, shown, index.name)

@@ -18,6 +18,9 @@ T = TypeVar("T")
 RETRY_BUDGET: Final = 300.0
 """Seconds that all transient errors of one package may take."""
 
+START_BUDGET: Final = 30.0
+"""Seconds that transient errors may take before a run begins, when nothing is lost by giving up."""
+
 _WAIT_INITIAL: Final = 0.2  # seconds; doubles
 _WAIT_MAX: Final = 10.0  # seconds, unless the other side asks for more
 _JITTER: Final = 0.1  # of a wait, so that many do not come back at the same moment

@@ -114,7 +114,9 @@ async def release(
     plan = make_plan(request)
     process.find_uv()  # now, rather than in the middle
     async with contextlib.aclosing(plan.index):
-        with await open_run(plan.path, plan.run, plan.index, fresh=request.fresh) as store:
+        with await open_run(
+            plan.path, plan.run, plan.index, fresh=request.fresh, patience=request.retry_budget
+        ) as store:
             if unignored := git.unignored(plan.workspace.root):
                 get_logger(__name__).warning(
                     "releasekit.files_not_ignored", files=unignored, hint="add .releasekit-* to .gitignore"

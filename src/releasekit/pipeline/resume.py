@@ -14,6 +14,7 @@ from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.index import is_complete
+from releasekit.pipeline.patience import START_BUDGET
 from releasekit.pipeline.steps import ask
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
 from releasekit.state.history import read_history
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from releasekit.workspace import Workspace
 
 
-async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = False) -> RunStore:
+async def open_run(
+    path: Path, plan: RunState, index: Index, *, fresh: bool = False, patience: float = START_BUDGET
+) -> RunStore:
     """Open the run that a plan asks for.
 
     Args:
@@ -34,6 +37,7 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
         plan: The run as it would begin now: see `declare`.
         index: What it publishes to; asked only when a run begins, for what is complete there already.
         fresh: Begin anew, whatever is there; the old files are kept aside.
+        patience: Seconds that it is tried to ask the index.
 
     Returns:
         The open run: what was in flight is recovered, what failed is to be tried again.
@@ -53,7 +57,7 @@ async def open_run(path: Path, plan: RunState, index: Index, *, fresh: bool = Fa
             store.close()
             raise
         store.close()
-    await skip_complete(plan, index)  # first: if it fails, the old run is still in its place
+    await skip_complete(plan, index, patience)  # first: if it fails, the old run is still in its place
     if there or fresh:
         set_aside(path, unfinished=fresh)
     return RunStore.create(path, plan)
@@ -134,14 +138,14 @@ def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:
     return plan
 
 
-async def skip_complete(plan: RunState, index: Index) -> None:
-    """Skip what the index has already: an sdist and a wheel of that version.
+async def skip_complete(plan: RunState, index: Index, patience: float = START_BUDGET) -> None:
+    """Skip what the index has already, an sdist and a wheel of that version; it is asked for so many seconds.
 
     Raises:
         StepError: The index could not be asked.
     """
     names = plan.pending_packages()
-    shown = await asyncio.gather(*(ask(index, name, plan[name].version) for name in names))
+    shown = await asyncio.gather(*(ask(index, name, plan[name].version, patience) for name in names))
     for name, files in zip(names, shown, strict=True):
         if is_complete(files):
             plan[name].skip(f"version {plan[name].version} is already on {index.name}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from releasekit.errors import E
 from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
-from releasekit.pipeline.patience import RETRY_BUDGET, Patience
+from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience
 from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
 
 if TYPE_CHECKING:
@@ -140,10 +140,10 @@ def _require_whole(package: Package, artifacts: Mapping[str, str]) -> None:
         )
 
 
-async def ask(index: Index, package: str, version: str) -> Mapping[str, str]:
-    """Ask an index what it has of one version of a package, more than once if need be.
+async def ask(index: Index, package: str, version: str, patience: float = START_BUDGET) -> Mapping[str, str]:
+    """Ask an index what it has of one version of a package, and again for so many seconds.
 
     Raises:
         StepError: It could not be read.
     """
-    return await Patience(RETRY_BUDGET).spend_on(partial(index.files, package, version))
+    return await Patience(min(patience, START_BUDGET)).spend_on(partial(index.files, package, version))
