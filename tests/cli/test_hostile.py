@@ -66,8 +66,8 @@ def lines(printed: str) -> list[str]:
 
 
 def invoke(command: click.Command, *arguments: object) -> str:
-    """Call a command as on a terminal with colours."""
-    result = CliRunner().invoke(command, [*map(str, arguments)], color=True)
+    """Call a command as on a terminal with colours: by its group, which says what every command has."""
+    result = CliRunner().invoke(cli.releasekit, [str(command.name), *map(str, arguments)], color=True)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
     return result.output
 
