@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from releasekit.lifecycle import PackageStatus
-from releasekit.palette import PALETTE
+from releasekit.palette import DARK_PAPER, LIGHT_PAPER, PALETTE
 
 
 def _luminance(colour: str) -> float:
@@ -25,10 +25,20 @@ def test_statuses_differ_by_glyph_not_by_colour_alone() -> None:
     assert len({look.glyph for look in PALETTE.values()}) == len(PackageStatus)
 
 
+def _contrast(one: str, other: str) -> float:
+    darker, lighter = sorted(map(_luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
 @pytest.mark.parametrize("status", PackageStatus)
-def test_text_can_be_read_on_its_background(status: PackageStatus) -> None:
+def test_text_can_be_read_on_its_background_and_on_the_page_in_light_and_dark(status: PackageStatus) -> None:
     look = PALETTE[status]
-    assert (_luminance(look.fill) + 0.05) / (_luminance(look.line) + 0.05) >= 4.5
+    assert _luminance(look.line) < _luminance(look.fill)
+    for text, *backgrounds in (
+        (look.line, look.fill, LIGHT_PAPER),
+        (look.line_in_the_dark, look.fill_in_the_dark, DARK_PAPER),
+    ):
+        assert min(_contrast(text, background) for background in backgrounds) >= 4.5
 
 
 @pytest.mark.parametrize("status", PackageStatus)

@@ -1,8 +1,9 @@
 """How each status looks, in pictures and in the terminal: one table for both.
 
 A status never differs by colour alone: each has its own glyph, one column wide. Dark on light, every pair has
-at least the contrast of 4.5 : 1 that WCAG asks of text. The terminal's own sixteen colours are used there,
-since only the terminal knows its background.
+at least the contrast of 4.5 : 1 that WCAG asks of text. On a dark page a status has the same two colours the other
+way round, which keeps the contrast. The terminal's own sixteen colours are used there, since only the terminal knows
+its background.
 """
 
 from __future__ import annotations
@@ -31,6 +32,20 @@ class Look(NamedTuple):
     line: str
     style: str
 
+    @property
+    def fill_in_the_dark(self) -> str:
+        """The background on a dark page."""
+        return self.line
+
+    @property
+    def line_in_the_dark(self) -> str:
+        """The border and the text on a dark page."""
+        return self.fill
+
+
+LIGHT_PAPER: Final = "#ffffff"
+DARK_PAPER: Final = "#15181c"
+"""The backgrounds of a page, on which the text of every status can be read too."""
 
 PALETTE: Final[Mapping[PackageStatus, Look]] = MappingProxyType(
     {

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "retry": "Give failed packages another chance.",
     "skip": "Leave a waiting package out of the run.",
     "diagram": "Draw the run, or the lifecycle of a package.",
+    "report": "Write a report of the run as one HTML file.",
     "demo": "Watch a real release being killed half-way and finished anyway.",
     "explain": "Explain an error code.",
     "clean": "Remove the files of a finished run.",

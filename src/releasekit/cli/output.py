@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from releasekit import escape
-from releasekit.errors import E, code_of, headline
 from releasekit.escape import in_one_line, printable
-from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
+from releasekit.report import words
 from releasekit.state import STATE_FILENAME, RunState, no_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from releasekit.state import PackageState
-
 F = TypeVar("F", bound="Callable[..., Any]")
 
-NOTE_WIDTH: Final = 100  # characters of an error in a table
+NOTE_WIDTH: Final = words.NOTE_WIDTH
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
+
+note, shortened, counts = words.note, words.shortened, words.counts
+conflicts_of, failed_of = words.conflicts_of, words.failed_of
 
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 
@@ -74,26 +74,6 @@ def load_run(workspace: Path) -> RunState:
         raise no_run(workspace) from error
 
 
-def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
-    """Say in one line why a package is where it is."""
-    if package.error or package.reason:
-        return shortened(headline(package.error or package.reason))
-    if package.name in blocked:
-        return f"blocked by {', '.join(blocked[package.name])}"
-    if package.status is PackageStatus.BUILDING and package.artifacts:
-        return "built"
-    if package.status is PackageStatus.PENDING:
-        waits = [name for name in package.requires if state[name].status not in FINAL]
-        built = ["built"] if package.artifacts else []
-        return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
-    return ""
-
-
-def shortened(line: str) -> str:
-    """Cut a line that is too long for a table."""
-    return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
-
-
 def print_heading(state: RunState) -> None:
     """Print which run this is."""
     begun = f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}"
@@ -103,7 +83,7 @@ def print_heading(state: RunState) -> None:
 def print_run(state: RunState) -> None:
     """Print a run as a table, and how many packages are in which status."""
     blocked = state.blocked_packages()
-    ordered = sorted(state.packages.values(), key=lambda package: (package.level, package.name))
+    ordered = words.in_order(state)
     rows = [
         [*map(in_one_line, (PALETTE[p.status].glyph, p.name, p.version, p.status.value, note(p, state, blocked)))]
         for p in ordered
@@ -125,42 +105,9 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def counts(state: RunState) -> str:
-    """Count the packages by status, in the order of the lifecycle."""
-    statuses = [package.status for package in state.packages.values()]
-    told = [f"{statuses.count(status)} {status}" for status in PackageStatus if status in statuses]
-    return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
-
-
 def next_step(state: RunState, *, at_rest: bool) -> str:
-    """Say what to do next.
-
-    Args:
-        state: The run.
-        at_rest: Whether it is known that no process is at work on it.
-    """
-    if state.is_finished():
-        return "next: nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
-    if conflicts := conflicts_of(state):
-        names = in_one_line(", ".join(conflicts))
-        return f"next: decide about {names}: see the error above. `releasekit retry` has the next run try again."
-    again = "run the same `releasekit publish` command again: it goes on from here"
-    if failed := state.failed_packages():
-        names = in_one_line(", ".join(failed))
-        return f"next: mend the errors of {names}, then {again}. If that takes a new commit, add --fresh."
-    if not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values()):
-        return f"next: wait. If nothing is at work here any more, {again}."
-    return f"next: {again}."
-
-
-def conflicts_of(state: RunState) -> list[str]:
-    """Name the packages that failed of a conflict, sorted."""
-    return failed_of(state, E.INDEX_CONFLICT, E.REBUILT_DIFFERS)
-
-
-def failed_of(state: RunState, *codes: E) -> list[str]:
-    """Name the packages that failed with one of some codes, sorted: a stored error begins with its code."""
-    return [name for name in state.failed_packages() if code_of(state[name].error) in codes]
+    """Say what to do next, as `words.next_step` does, on a line of its own."""
+    return f"next: {words.next_step(state, at_rest=at_rest)}"
 
 
 def result(state: RunState) -> dict[str, Any]:

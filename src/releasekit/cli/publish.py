@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -29,11 +30,11 @@ from releasekit.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from stamina.instrumentation import RetryDetails
 
     from releasekit.pipeline import Forecast, Orchestrator, Outcome
+    from releasekit.report.write import Keeper
     from releasekit.state import RunState, Transition
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -72,6 +73,8 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 @_seconds("--grace", GRACE, "How long running uploads may go on after SIGINT or SIGTERM.", least=0)
 @click.option("--allow-dirty", is_flag=True, help="Release packages that have uncommitted changes too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, from what the index has; touch nothing.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Keep a report of the run fresh, as HTML: see `releasekit report`.")  # fmt: skip
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
               show_default=True, help="What is logged on stderr.")  # fmt: skip
 @click.option("--log-json", is_flag=True, help="Log one JSON object a line.")
@@ -91,6 +94,7 @@ def command(  # noqa: PLR0913  # one argument an option
     grace: float,
     allow_dirty: bool,
     dry_run: bool,
+    report: Path | None,
     log_level: str,
     log_json: bool,
     as_json: bool,
@@ -122,13 +126,17 @@ def command(  # noqa: PLR0913  # one argument an option
         retry_budget=retry_budget,
         grace=grace,
         allow_dirty=allow_dirty,
+        own=report.resolve() if report else None,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = Stop()
     with stop.listening():
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
-        outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, live=live))))
+        with _kept(report) as keeper:
+            outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, live=live, keeper=keeper))))
+            if keeper:
+                keeper.problem = outcome.error
     state, error, code = outcome.state, outcome.error, exit_code(outcome)
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
@@ -182,10 +190,13 @@ def exit_code(outcome: Outcome) -> int:
 
 
 @contextmanager
-def _watch(stop: Stop, orchestrator: Orchestrator, *, live: bool) -> Iterator[None]:
+def _watch(stop: Stop, orchestrator: Orchestrator, *, live: bool, keeper: Keeper | None) -> Iterator[None]:
     """Show and log a run while it works, and have it stopped gently."""
     stop.gently = orchestrator.stop
     orchestrator.state.listen(log_move)
+    if keeper:
+        orchestrator.state.listen(keeper.moved)
+        keeper.begin(orchestrator.store.path)
     with _live_table(orchestrator.state) if live else nullcontext():
         yield
 
@@ -212,6 +223,14 @@ def _log_retry(details: RetryDetails) -> None:
         attempt=details.retry_num,
         wait=round(details.wait_for, 2),
     )
+
+
+def _kept(file: Path | None) -> AbstractContextManager[Keeper | None]:
+    if not file:
+        return nullcontext()
+    from releasekit.report.write import Keeper  # noqa: PLC0415  # a template engine, only for who wants a report
+
+    return Keeper(file)
 
 
 def _live_table(state: RunState) -> AbstractContextManager[object]:

@@ -60,16 +60,15 @@ def refuse_tracked(*paths: Path) -> None:
         )
 
 
-def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) -> None:
+def refuse_changed(root: Path, directories: Sequence[Path], *own: Path | None) -> None:
     """Refuse uncommitted changes in what is released: a commit would be said to be what it is not.
 
-    Ignored files don't count, nor do our own: those of the run, of an index on this machine, and what a build
-    leaves in the sources.
+    Ignored files don't count, nor do our own: those of the run, those named, and what a build leaves in the sources.
 
     Args:
         root: The workspace.
         directories: Where the packages are.
-        index: The directory that is published to, if it is one.
+        own: What a release itself writes: the directory that is published to, if it is one, and a report.
 
     Raises:
         ReleaseKitError: There are some (`E.GIT_DIRTY`).
@@ -79,7 +78,7 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) 
         return
     top = Path(_git(root, "rev-parse", "--show-toplevel"))
     told = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *places)
-    changed = [entry[3:] for entry in told.split("\0") if entry and not _is_ours(entry, top, root.resolve(), index)]
+    changed = [entry[3:] for entry in told.split("\0") if entry and not _is_ours(entry, top, root.resolve(), own)]
     if changed:
         shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
         raise ReleaseKitError(
@@ -89,12 +88,12 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) 
         )
 
 
-def _is_ours(entry: str, top: Path, root: Path, index: Path | None) -> bool:
+def _is_ours(entry: str, top: Path, root: Path, own: Sequence[Path | None]) -> bool:
     """Tell whether one entry of `git status`, as ``?? path``, is a file that a release has made."""
     path = top / entry[3:]
     if path.is_relative_to(root) and path.relative_to(root).parts[0].startswith(_OURS):
         return True
-    if index and path.is_relative_to(index):
+    if any(place and path.is_relative_to(place) for place in own):
         return True
     parts = PurePosixPath(entry[3:]).parts
     return entry.startswith("??") and any(part in _BUILT or part.endswith(".egg-info") for part in parts)

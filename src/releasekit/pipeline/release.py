@@ -49,6 +49,7 @@ class Request:
         retry_budget: Seconds that the transient errors of one package may take.
         grace: Seconds that running uploads have left when the release is asked to stop.
         allow_dirty: Release packages with uncommitted changes too.
+        own: A file that this release writes itself, and that is no change therefore.
     """
 
     workspace: Path
@@ -63,6 +64,7 @@ class Request:
     retry_budget: float = RETRY_BUDGET
     grace: float = GRACE
     allow_dirty: bool = False
+    own: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     run = declare(workspace, head.sha, index.identity)
     if not request.allow_dirty:
         directories = [workspace.packages[name].directory for name in run.pending_packages()]
-        git.refuse_changed(workspace.root, directories, index.directory)
+        git.refuse_changed(workspace.root, directories, index.directory, request.own)
     return Plan(workspace, path, head, index, run)
 
 

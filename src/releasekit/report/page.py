@@ -1,0 +1,293 @@
+"""What the report shows of a run: everything worked out, nothing written yet. Pure.
+
+Texts are as they are, but without secrets: to make them harmless is the template's job.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from releasekit.errors import headline
+from releasekit.lifecycle import IN_FLIGHT, PackageStatus
+from releasekit.palette import PALETTE
+from releasekit.redaction import redact
+from releasekit.report import words
+from releasekit.report.timeline import draw_timeline, ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from releasekit.palette import Look
+    from releasekit.report.timeline import Timeline
+    from releasekit.state import PackageState, RunState
+    from releasekit.state.history import Event
+
+ERRORS: Final = 2_000_000
+"""Characters that all errors together may take, about; `releasekit status --json` has all of them."""
+
+_LONGEST_ERROR: Final = 20_000
+_SHORTEST_ERROR: Final = 1_000
+_NAMED: Final = 8  # packages in a sentence
+_OPENED: Final = 5  # failed packages whose errors are shown at once
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A part of a package's line in the timeline, in hundredths of its width."""
+
+    look: Look
+    status: PackageStatus
+    left: float
+    width: float
+    spelt: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A line of a package's history.
+
+    Attributes:
+        time: When, in UTC.
+        trigger: What happened.
+        change: Where it led.
+        took: How long the package had stood where it came from.
+        note: What the trigger carried, in one line.
+        error: An error that the package has got over since, if it has more than a line.
+    """
+
+    time: str
+    trigger: str
+    change: str
+    took: str
+    note: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A package.
+
+    Attributes:
+        number: Its place in the order of publishing, from 1.
+        package: Itself.
+        look: How its status looks.
+        note: Why it is where it is, in one line.
+        holds: The packages that it holds up.
+        blocked: Whether a failed package holds it up.
+        open: Whether all of it is shown at once.
+        error: Its error, or the ends of a long one.
+        reason: Why it was skipped.
+        requires: What it requires: name → that package's number.
+        took: How long it was in work.
+        bars: Its line in the timeline.
+        end: Where that ends, in hundredths.
+        spoken: The same in words.
+        moments: Its history.
+    """
+
+    number: int
+    package: PackageState
+    look: Look
+    note: str
+    holds: tuple[str, ...]
+    blocked: bool
+    open: bool
+    error: str
+    reason: str
+    requires: Mapping[str, int]
+    took: str
+    bars: tuple[Bar, ...]
+    end: float
+    spoken: str
+    moments: tuple[Moment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A time on the timeline's axis, or a break in it: where, in hundredths, and what is said there."""
+
+    left: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole report, but for the graph.
+
+    Attributes:
+        name: What was released.
+        index: Where to.
+        run: The run.
+        written: When the report was made, in UTC.
+        at_work: Whether it is known that something is at work on the run.
+        next: What to do next.
+        counts: Status → how many packages, in the order of the lifecycle.
+        rows: The packages, in the order of publishing.
+        failed: Those that failed.
+        blocked: How many are held up.
+        problem: What stopped the whole of the run, if anything did.
+        seconds: How long something was at work.
+        begun: When it began.
+        ended: When something happened last; empty if that is not known.
+        ticks: The timeline's axis; empty if nothing is known of the run's history.
+        breaks: When nothing was at work.
+        drawn: The statuses that the timeline shows.
+    """
+
+    name: str
+    index: str
+    run: RunState
+    written: str
+    at_work: bool
+    next: str
+    counts: Mapping[PackageStatus, int]
+    rows: tuple[Row, ...]
+    failed: tuple[Row, ...]
+    blocked: int
+    problem: str
+    seconds: str
+    begun: str
+    ended: str
+    ticks: tuple[Mark, ...]
+    breaks: tuple[Mark, ...]
+    drawn: frozenset[PackageStatus]
+
+
+def make_page(  # noqa: PLR0913  # what is known, by keyword
+    run: RunState,
+    events: Sequence[Event],
+    *,
+    name: str,
+    written: datetime,
+    at_rest: bool = False,
+    at_work: bool = False,
+    problem: str = "",
+) -> Page:
+    """Work out what the report of a run shows.
+
+    Args:
+        run: The run.
+        events: What happened to it, in order; empty if nothing is known of that.
+        name: What is released.
+        written: The time.
+        at_rest: Whether it is known that nothing is at work on the run.
+        at_work: Whether it is known that something is.
+        problem: What stopped the whole of the run, if anything did.
+    """
+    line = draw_timeline(events, written if at_work else None)
+    rows = tuple(_rows(run, events, line))
+    counts = Counter(package.status for package in run.packages.values())
+    return Page(
+        name=name,
+        index=_clean(run.index),
+        run=run,
+        written=_to_the_second(written),
+        at_work=at_work,
+        next=words.next_step(run, at_rest=at_rest, most=_NAMED),
+        counts={status: counts[status] for status in PackageStatus if counts[status]},
+        rows=rows,
+        failed=tuple(row for row in rows if row.package.status is PackageStatus.FAILED),
+        blocked=sum(row.blocked for row in rows),
+        problem=_clean(problem),
+        seconds=words.spell(line.seconds),
+        begun=_to_the_second(events[0].time) if events else run.created_at,
+        ended=_to_the_second(events[-1].time) if events else "",
+        ticks=tuple(Mark(_part(at, line), words.spell(at) if at else "0") for at in ticks(line.seconds))
+        if events
+        else (),
+        breaks=tuple(Mark(_part(at, line), words.spell(seconds)) for at, seconds in line.breaks),
+        drawn=frozenset(span.status for spans in line.spans.values() for span in spans),
+    )
+
+
+def _rows(run: RunState, events: Sequence[Event], line: Timeline) -> Iterator[Row]:
+    ordered = words.in_order(run)
+    numbers = {package.name: number for number, package in enumerate(ordered, 1)}
+    blocked = run.blocked_packages()
+    holds: dict[str, list[str]] = {}
+    for name, roots in blocked.items():
+        for root in roots:
+            holds.setdefault(root, []).append(name)
+    happened: dict[str, list[Event]] = {}
+    for event in events:
+        happened.setdefault(event.package, []).append(event)
+    errors = sum(bool(event.carried.get("error")) for event in events) + len(run.failed_packages())
+    longest = min(_LONGEST_ERROR, max(_SHORTEST_ERROR, ERRORS // max(errors, 1)))
+    few = len(run.failed_packages()) <= _OPENED
+    for package in ordered:
+        spans = line.spans.get(package.name, ())
+        bars = tuple(_bars(package.name, line))
+        error, reason = _clean(package.error), _clean(package.reason)
+        told = error or reason
+        in_work = sum(span.end - span.begin for span in spans if span.status in IN_FLIGHT)
+        yield Row(
+            number=numbers[package.name],
+            package=package,
+            look=PALETTE[package.status],
+            note=words.shortened(headline(told)) if told else words.note(package, run, blocked),
+            holds=tuple(holds.get(package.name, ())),
+            blocked=package.name in blocked,
+            open=few and package.status is PackageStatus.FAILED,
+            error=_ends(error, longest),
+            reason=reason,
+            requires={name: numbers[name] for name in package.requires if name in numbers},
+            took=words.spell(in_work) if any(span.status in IN_FLIGHT for span in spans) else "",
+            bars=bars,
+            end=_part(line.end_of(package.name), line),
+            spoken=", ".join([*(f"{bar.status} {bar.spelt}" for bar in bars), f"now {package.status}"]),
+            moments=tuple(_moment(event, package, longest) for event in happened.get(package.name, ())),
+        )
+
+
+def _bars(package: str, line: Timeline) -> Iterator[Bar]:
+    for status, begin, end, is_open in line.spans.get(package, ()):
+        width = _part(end - begin, line)
+        yield Bar(PALETTE[status], status, _part(begin, line), width, words.spell(end - begin), is_open)
+
+
+def _moment(event: Event, package: PackageState, longest: int) -> Moment:
+    moved = f"{event.source} → {event.target}" if event.source not in {None, event.target} else event.target.value
+    text = _clean(_text(event.carried))
+    more = _ends(text, longest) if "\n" in text and text != _clean(package.error) else ""
+    return Moment(
+        time=_shown(event.time),
+        trigger=event.trigger.value if event.trigger else "joined",
+        change=moved,
+        took=words.spell(event.seconds) if event.source not in {None, event.target} else "",
+        note=words.shortened(headline(text)) if text else words.listed([*event.carried.get("artifacts", ())], _NAMED),
+        error=more,
+    )
+
+
+def _clean(text: str) -> str:
+    return redact(text) if text else ""  # it looks at the whole environment each time
+
+
+def _text(carried: Mapping[str, Any]) -> str:
+    return "".join(value for value in carried.values() if isinstance(value, str))
+
+
+def _shown(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _to_the_second(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _part(seconds: float, line: Timeline) -> float:
+    """Tell how much of a timeline's width some seconds are, in hundredths."""
+    return round(100 * seconds / line.seconds, 3) if line.seconds else 0.0
+
+
+def _ends(text: str, longest: int) -> str:
+    """Leave out the middle of a text that is too long: it begins with what failed, and ends with why."""
+    if len(text) <= longest:
+        return text
+    head, tail = text[: longest // 4], text[-(longest - longest // 4) :]
+    left_out = len(text) - len(head) - len(tail)
+    return f"{head}\n… {left_out} characters are left out here; `releasekit status --json` has them …\n{tail}"

@@ -1,0 +1,102 @@
+"""What is said of a run in words, in the terminal and in the report alike: why, how many, how long, and what next.
+
+Names and errors stay as they are, but for `next_step`, which is a line to be printed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from releasekit.errors import E, code_of, headline
+from releasekit.escape import in_one_line
+from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from releasekit.state import PackageState, RunState
+
+NOTE_WIDTH: Final = 100  # characters of an error in a table
+
+_UNITS: Final = (("d", 86_400, 1_000_000), ("h", 3_600, 24), ("min", 60, 60), ("s", 1, 60))
+_EXACT: Final = 9.95  # seconds below which a tenth is told
+
+
+def in_order(state: RunState) -> list[PackageState]:
+    """Put the packages in the order of publishing: what is required first, then by name."""
+    return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
+
+
+def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
+    """Say in one line why a package is where it is."""
+    if package.error or package.reason:
+        return shortened(headline(package.error or package.reason))
+    if package.name in blocked:
+        return f"blocked by {', '.join(blocked[package.name])}"
+    if package.status is PackageStatus.BUILDING and package.artifacts:
+        return "built"
+    if package.status is PackageStatus.PENDING:
+        waits = [name for name in package.requires if state[name].status not in FINAL]
+        built = ["built"] if package.artifacts else []
+        return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
+    return ""
+
+
+def shortened(line: str) -> str:
+    """Cut a line that is too long for a table."""
+    return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
+
+
+def counts(state: RunState) -> str:
+    """Count the packages by status, in the order of the lifecycle."""
+    statuses = [package.status for package in state.packages.values()]
+    told = [f"{statuses.count(status)} {status}" for status in PackageStatus if status in statuses]
+    return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
+
+
+def next_step(state: RunState, *, at_rest: bool, most: int | None = None) -> str:
+    """Say what to do next.
+
+    Args:
+        state: The run.
+        at_rest: Whether it is known that no process is at work on it.
+        most: How many packages are named at most; None names all.
+    """
+    if state.is_finished():
+        return "nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
+    if conflicts := conflicts_of(state):
+        names = in_one_line(listed(conflicts, most))
+        return f"decide about {names}: see the error. `releasekit retry` has the next run try again."
+    again = "run the same `releasekit publish` command again: it goes on from here"
+    if failed := state.failed_packages():
+        names = in_one_line(listed(failed, most))
+        return f"mend the errors of {names}, then {again}. If that takes a new commit, add --fresh."
+    if not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values()):
+        return f"wait. If nothing is at work here any more, {again}."
+    return f"{again}."
+
+
+def listed(names: Sequence[str], most: int | None = None) -> str:
+    """List names, at most so many of them, and how many more there are."""
+    rest = len(names) - most if most else 0
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def conflicts_of(state: RunState) -> list[str]:
+    """Name the packages that failed of a conflict, sorted."""
+    return failed_of(state, E.INDEX_CONFLICT, E.REBUILT_DIFFERS)
+
+
+def failed_of(state: RunState, *codes: E) -> list[str]:
+    """Name the packages that failed with one of some codes, sorted: a stored error begins with its code."""
+    return [name for name in state.failed_packages() if code_of(state[name].error) in codes]
+
+
+def spell(seconds: float) -> str:
+    """Spell a duration in its two largest units, as far as anybody wants to know."""
+    if seconds < _EXACT:
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f}".removesuffix(".0") + " s"
+    rest = round(seconds)
+    told = [(unit, rest // size % more) for unit, size, more in _UNITS]
+    largest = next(at for at, (_, count) in enumerate(told) if count)
+    return " ".join(f"{count} {unit}" for unit, count in told[largest : largest + 2] if count)
