@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import journal, lifecycle, loading, memory, startup
+from tests.benchmarks import journal, lifecycle, loading, memory, report, startup
 from tests.benchmarks.measure import IN_MEMORY, file_system, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measure import Result
 
-NAMES = ("journal", "lifecycle", "loading", "memory", "startup")
+NAMES = ("journal", "lifecycle", "loading", "memory", "report", "startup")
 
 
 def main(arguments: list[str]) -> int:
@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
             "lifecycle": lifecycle.results,
             "loading": partial(loading.results, scratch),
             "memory": partial(memory.results, scratch),
+            "report": partial(report.results, scratch),
             "startup": startup.results,
         }
         results = [result for name in options.names or NAMES for result in benchmarks[name]()]

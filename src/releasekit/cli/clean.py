@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from releasekit.cli import output
+from releasekit.cli.report import REPORT_FILENAME
 from releasekit.escape import in_one_line
 from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     """Remove the files of a finished run.
 
-    That is the state file, the journal, the built files, and whatever --fresh kept aside. The lock file stays:
-    deleting it would let two processes in. What was published is not touched.
+    That is the state file, the journal, the built files, the workspace's report, and whatever --fresh kept aside. The
+    lock file stays: deleting it would let two processes in. What was published is not touched.
     """
     if not workspace.is_dir():
         raise no_run(workspace)
@@ -63,5 +64,5 @@ def _files_of_runs(workspace: Path) -> list[Path]:
     journal = journal_path(workspace / STATE_FILENAME)
     # The journal lies beside the state file itself, which may be elsewhere and linked to.
     places = [workspace] if os.path.realpath(workspace) == str(journal.parent) else [workspace, journal.parent]
-    names = (STATE_FILENAME, journal.name, DIST_DIRECTORY)
+    names = (STATE_FILENAME, journal.name, DIST_DIRECTORY, REPORT_FILENAME)
     return [path for place in places for name in names for path in sorted(place.glob(f"{name}*"))]

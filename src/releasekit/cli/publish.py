@@ -196,7 +196,7 @@ def _watch(stop: Stop, orchestrator: Orchestrator, *, live: bool, keeper: Keeper
     orchestrator.state.listen(log_move)
     if keeper:
         orchestrator.state.listen(keeper.moved)
-        keeper.begin(orchestrator.store.path)
+        keeper.begin(orchestrator.store.path, orchestrator.state)
     with _live_table(orchestrator.state) if live else nullcontext():
         yield
 

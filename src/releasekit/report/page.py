@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ERRORS: Final = 2_000_000
 """Characters that all errors together may take, about; `releasekit status --json` has all of them."""
 
-_LONGEST_ERROR: Final = 20_000
+_LONGEST_ERROR: Final = 8_000
 _SHORTEST_ERROR: Final = 1_000
 _NAMED: Final = 8  # packages in a sentence
 _OPENED: Final = 5  # failed packages whose errors are shown at once
@@ -246,7 +246,8 @@ def _rows(run: RunState, events: Sequence[Event], line: Timeline) -> Iterator[Ro
 def _bars(package: str, line: Timeline) -> Iterator[Bar]:
     for status, begin, end, is_open in line.spans.get(package, ()):
         width = _part(end - begin, line)
-        yield Bar(PALETTE[status], status, _part(begin, line), width, words.spell(end - begin), is_open)
+        if width or status in IN_FLIGHT:  # work that took no time is shown all the same, waiting is not
+            yield Bar(PALETTE[status], status, _part(begin, line), width, words.spell(end - begin), is_open)
 
 
 def _moment(event: Event, package: PackageState, longest: int) -> Moment:

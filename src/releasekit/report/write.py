@@ -7,7 +7,8 @@ takes at most a small share of the time (see `persistence.refresher`), and warns
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import secrets
+import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from releasekit.report.graph import Picture
-    from releasekit.state import Transition
+    from releasekit.state import PackageStatus, Transition
 
 QUICK: Final = 0.5
 """Seconds; a graph that was laid out faster is laid out again whenever anything has moved."""
@@ -66,14 +67,21 @@ class Keeper:
         self.file = file
         self.problem: Exception | None = None
         self._path: Path | None = None
+        self._state: RunState | None = None
+        self._told: RunState | None = None
         self._picture: Picture | None = None
         self._drawn = datetime.min.replace(tzinfo=UTC)
         self._warned = False
         self._refresher = Refresher(self._refresh)
 
-    def begin(self, path: Path) -> None:
-        """Keep the report of the run with this state file."""
-        self._path = path
+    def begin(self, path: Path, state: RunState) -> None:
+        """Keep the report of a run at work.
+
+        Args:
+            path: Its state file. What is reported is read there: it is what is durable.
+            state: The run, to see what is not durable yet.
+        """
+        self._path, self._state = path, state
         self._refresher.changed()
 
     def moved(self, _moved: Transition) -> None:
@@ -98,6 +106,12 @@ class Keeper:
         since = (datetime.now(UTC) - self._drawn).total_seconds()
         quick = not self._picture or self._picture.seconds <= max(QUICK, since * SHARE)
         self._write(last=False, draw=quick)
+        if self._is_behind():
+            self._refresher.changed()
+
+    def _is_behind(self) -> bool:
+        """Tell whether a package has moved on that was not durable when the last report was written."""
+        return _statuses(self._told) != _statuses(self._state)
 
     def _write(self, *, last: bool, draw: bool) -> None:
         try:
@@ -116,6 +130,7 @@ class Keeper:
         assert self._path is not None  # noqa: S101  # it has begun
         now = datetime.now(UTC)
         history = _read(self._path)
+        self._told = history.run
         if draw or not self._picture:
             self._draw(history.run, now)
         assert self._picture is not None  # noqa: S101  # drawn above, or earlier
@@ -146,21 +161,28 @@ def _read(path: Path) -> History:
         return History(RunState.load(path), [])
 
 
+def _statuses(state: RunState | None) -> dict[str, PackageStatus]:
+    return {package.name: package.status for package in list(state.packages.values())} if state else {}
+
+
 def _name(path: Path) -> str:
     return path.resolve().parent.name
 
 
 def _put(file: Path, data: bytes) -> None:
     """Replace a file; a new one may be read by whom the system's umask lets, as it is made to be shown."""
+    is_new = not os.path.lexists(file)
+    atomic.replace(file, data)
+    if is_new:
+        file.chmod(_mode_of_new_files(file.parent))
+
+
+def _mode_of_new_files(directory: Path) -> int:
+    """Find out what the umask leaves: to ask for it, it would have to be changed, for every thread."""
+    probe = directory / f".releasekit-{secrets.token_hex(8)}.tmp"
+    fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileExistsError:
-        atomic.replace(file, data)
-        return
-    os.close(fd)
-    try:
-        atomic.replace(file, data)
-    except BaseException:
-        with suppress(OSError):
-            file.unlink()
-        raise
+        return stat.S_IMODE(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+        probe.unlink()
