@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from releasekit.report.graph import Picture
     from releasekit.report.page import Page
 
+CHUNK: Final = 25
+"""Packages that a browser lays out together, when they come into sight: one by one takes longer than a frame."""
+
 _HERE: Final = Path(__file__).parent
 
 
@@ -55,6 +58,7 @@ def _template() -> Template:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals |= {
         "palette": PALETTE,
+        "chunk": CHUNK,
         "papers": (LIGHT_PAPER, DARK_PAPER),
         "ink": INK,
         "faint": FAINT,

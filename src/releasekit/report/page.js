@@ -4,7 +4,8 @@
   const form = document.getElementById("filter");
   if (!form) return;
   const rows = [...document.querySelectorAll("#packages > tbody > tr")];
-  const lines = [...document.querySelectorAll("#lines > li")]; // the timeline's, in the same order, if there is one
+  const lines = [...document.querySelectorAll("#lines li")]; // the timeline's, in the same order, if there is one
+  const chunks = document.querySelectorAll("#packages > tbody, #lines > ol");
   const search = document.getElementById("search");
   const boxes = [...form.querySelectorAll("input[type=checkbox]")];
   const shown = document.getElementById("shown");
@@ -22,6 +23,12 @@
       row.hidden = !fits;
       if (lines[at]) lines[at].hidden = !fits;
       count += fits;
+    });
+    // What is out of sight is not laid out; its height is guessed from the number of its rows.
+    chunks.forEach((chunk) => {
+      const left = [...chunk.children].filter((row) => !row.hidden).length;
+      chunk.hidden = !left;
+      chunk.style.setProperty("--rows", left);
     });
     shown.textContent = `${count} of ${rows.length} packages shown`;
   };
