@@ -63,17 +63,13 @@ def draw(path: Path, dot: Callable[[], str], mermaid: Callable[[], str]) -> None
     path.write_bytes(data)
 
 
-def svg(dot: str, timeout: float | None = None) -> bytes:
+def svg(dot: str) -> bytes:
     """Make an SVG that says which DOT it was made from.
 
-    Args:
-        dot: The DOT.
-        timeout: Seconds that Graphviz may take; None waits for it.
-
     Raises:
-        ReleaseKitError: There is no Graphviz, or it took too long (`E.GRAPHVIZ_MISSING`).
+        ReleaseKitError: There is no Graphviz (`E.GRAPHVIZ_MISSING`).
     """
-    picture = _layout(dot, "svg", timeout)
+    picture = _layout(dot, "svg")
     at = picture.index(b"<svg")
     return picture[:at] + f"<!-- {_stamp(dot)} -->\n".encode() + picture[at:]
 
@@ -87,16 +83,12 @@ def _stamp(dot: str) -> str:
     return f"made by releasekit from DOT with sha256 {hashlib.sha256(dot.encode()).hexdigest()}"
 
 
-def _layout(dot: str, output: str, timeout: float | None = None) -> bytes:
+def _layout(dot: str, output: str) -> bytes:
     problems = []
     for name, command in _graphviz():
-        try:
-            done = subprocess.run(  # noqa: S603  # our own interpreter, or the `dot` that the user installed
-                [*command, *_OPTIONS[output]], input=dot.encode(), capture_output=True, check=False, timeout=timeout
-            )
-        except subprocess.TimeoutExpired:
-            problems.append(f"{name} took more than {timeout:g} seconds")
-            break  # the other one would too
+        done = subprocess.run(  # noqa: S603  # our own interpreter, or the `dot` that the user installed
+            [*command, *_OPTIONS[output]], input=dot.encode(), capture_output=True, check=False
+        )
         if not done.returncode:
             return done.stdout
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]

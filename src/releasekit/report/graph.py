@@ -21,9 +21,6 @@ from releasekit.report import words
 if TYPE_CHECKING:
     from releasekit.state import RunState
 
-LAYOUT_TIMEOUT: Final = 60.0
-"""Seconds that Graphviz may take: a report is not worth more."""
-
 _ELEMENTS: Final = frozenset({"svg", "g", "path", "polygon", "polyline", "ellipse", "text"})
 _ATTRIBUTES: Final = frozenset(
     {"viewBox", "width", "height", "transform", "d", "points", "x", "y", "cx", "cy", "rx", "ry", "fill", "stroke"}
@@ -51,17 +48,12 @@ class Picture(NamedTuple):
     seconds: float
 
 
-def draw_graph(state: RunState, timeout: float = LAYOUT_TIMEOUT) -> Picture:
-    """Draw the graph of a run.
-
-    Args:
-        state: The run.
-        timeout: Seconds that Graphviz may take.
-    """
+def draw_graph(state: RunState) -> Picture:
+    """Draw the graph of a run; where that can't be, say why."""
     dot = diagrams.run_dot(words.in_order(state))
     begun = time.perf_counter()
     try:
-        picture = inline(render.svg(dot, timeout), f"The graph of {len(state)} packages: what each requires")
+        picture = inline(render.svg(dot), f"The graph of {len(state)} packages: what each requires")
     except ReleaseKitError as error:
         return Picture(Markup(), error.message, error.hint, dot, time.perf_counter() - begun)
     except ET.ParseError as error:

@@ -14,14 +14,14 @@ from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.redaction import redact
 from releasekit.report import words
-from releasekit.report.timeline import draw_timeline, ticks
+from releasekit.report.gantt import draw_timeline, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from releasekit.palette import Look
-    from releasekit.report.timeline import Timeline
+    from releasekit.report.gantt import Timeline
     from releasekit.state import PackageState, RunState
     from releasekit.state.history import Event
 

@@ -7,7 +7,7 @@ import pytest
 from tests.report.runs import BEGUN, Clock
 
 from releasekit import STATE_FILENAME, RunState, RunStore
-from releasekit.report.timeline import Break, Span, draw_timeline, ticks
+from releasekit.report.gantt import Break, Span, draw_timeline, ticks
 from releasekit.state import PackageStatus
 from releasekit.state.history import read_history
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from releasekit.report.timeline import Timeline
+    from releasekit.report.gantt import Timeline
 
 PENDING, BUILDING, PUBLISHING, VERIFYING, _, _, FAILED = PackageStatus
 
