@@ -3,12 +3,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-
-import pytest
+from typing import TYPE_CHECKING
 
 from releasekit import RunState
 from releasekit.diagrams import render
 from releasekit.report import graph
+
+if TYPE_CHECKING:
+    import pytest
 
 SVG = b"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
