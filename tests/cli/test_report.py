@@ -106,3 +106,17 @@ def test_a_dry_run_writes_no_report(workspace: Workspace) -> None:
     assert workspace.releasekit(*OUT, "--dry-run", "--report", "report.html").returncode == 0
     assert not (workspace.root / "report.html").exists()
     assert not (workspace.root / STATE_FILENAME).exists()
+
+
+def test_what_stopped_the_whole_release_is_in_its_report(workspace: Workspace) -> None:
+    break_package(workspace, "aurora")
+    workspace.releasekit(*OUT, "--no-gate")
+    for file in (workspace.root / "out").glob("aurora_core-*"):
+        file.unlink()
+
+    stopped = workspace.releasekit(*OUT, "--no-gate", "--verify-timeout", "0.1", "--report", "report.html")
+
+    assert "RK-PUBLISHED-MISSING" in stopped.stderr
+    told = (workspace.root / "report.html").read_text("utf-8")
+    assert "RK-PUBLISHED-MISSING" in told
+    assert told.index("RK-PUBLISHED-MISSING") < told.index('id="graph-heading"')

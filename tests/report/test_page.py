@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tests.report import runs
 
 from releasekit import STATE_FILENAME, RunState
+from releasekit.errors import E, ReleaseKitError
 from releasekit.report import page as pages
 from releasekit.report.graph import Picture
 from releasekit.report.html import write_html
@@ -67,7 +68,7 @@ def test_secrets_are_blanked_out_before_anything_is_cut(monkeypatch: pytest.Monk
         package.fail(error)
     state.init_package("c").skip(f"private, as {SECRET} says")
 
-    written = write_html(page_of(state, problem=f"it said {SECRET}"), NO_GRAPH)
+    written = write_html(page_of(state, problem=OSError(f"it said {SECRET}")), NO_GRAPH)
 
     assert b"canary" not in written
     assert written.count(b"[redacted]") >= 5
@@ -95,10 +96,13 @@ def test_without_graphviz_the_report_says_how_to_get_the_graph_and_is_otherwise_
     assert written.count('id="p') >= 8
 
 
-def test_what_stopped_the_whole_run_stands_first() -> None:
-    written = write_html(page_of(failed("a"), problem="RK-STATE-NOT-DURABLE: the disk is full"), NO_GRAPH).decode()
+def test_what_stopped_the_whole_run_stands_first_and_its_hint_is_what_to_do() -> None:
+    page = page_of(failed("a"), problem=ReleaseKitError(E.STATE_NOT_DURABLE, "the disk is full", "make room"))
+    written = write_html(page, NO_GRAPH).decode()
 
-    assert written.index("the disk is full") < written.index("What failed")
+    assert page.next == "make room"
+    assert "Make room</p>" in written
+    assert written.index("RK-STATE-NOT-DURABLE: the disk is full") < written.index("What failed")
 
 
 def test_every_status_of_the_lifecycle_can_be_shown() -> None:

@@ -88,6 +88,20 @@ def test_it_is_fresh_soon_after_every_move_and_at_the_end(tmp_path: Path, pictur
     assert [path.name for path in tmp_path.glob("*report*")] == ["report.html"]
 
 
+@pytest.mark.usefixtures("pictures")
+def test_what_was_not_durable_yet_is_looked_for_again(tmp_path: Path) -> None:
+    file, path = tmp_path / "report.html", tmp_path / STATE_FILENAME
+    run = RunState("0" * 40)
+    run.init_package("core")
+    run.save(path)
+    with Keeper(file) as keeper:
+        run["core"].start_building()
+        keeper.begin(path, run)
+        wait_until(lambda: file.exists() and "<b>1</b> pending" in file.read_text("utf-8"))
+        run.save(path)
+        wait_until(lambda: "<b>1</b> building" in file.read_text("utf-8"))
+
+
 def test_it_is_not_written_more_often_than_something_moves(tmp_path: Path, pictures: Pictures) -> None:
     file = tmp_path / "report.html"
     with kept(tmp_path, file):

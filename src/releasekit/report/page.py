@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from releasekit.errors import headline
+from releasekit.errors import ReleaseKitError, headline
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.redaction import redact
@@ -165,7 +165,7 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
     written: datetime,
     at_rest: bool = False,
     at_work: bool = False,
-    problem: str = "",
+    problem: ReleaseKitError | OSError | None = None,
 ) -> Page:
     """Work out what the report of a run shows.
 
@@ -187,12 +187,12 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
         run=run,
         written=_to_the_second(written),
         at_work=at_work,
-        next=words.next_step(run, at_rest=at_rest, most=_NAMED),
+        next=_clean(_hint(problem)) or words.next_step(run, at_rest=at_rest, most=_NAMED),
         counts={status: counts[status] for status in PackageStatus if counts[status]},
         rows=rows,
         failed=tuple(row for row in rows if row.package.status is PackageStatus.FAILED),
         blocked=sum(row.blocked for row in rows),
-        problem=_clean(problem),
+        problem=_clean(str(problem or "")),
         seconds=words.spell(line.seconds),
         begun=_to_the_second(events[0].time) if events else run.created_at,
         ended=_to_the_second(events[-1].time) if events else "",
@@ -262,6 +262,10 @@ def _moment(event: Event, package: PackageState, longest: int) -> Moment:
         note=words.shortened(headline(text)) if text else words.listed([*event.carried.get("artifacts", ())], _NAMED),
         error=more,
     )
+
+
+def _hint(problem: ReleaseKitError | OSError | None) -> str:
+    return problem.hint if isinstance(problem, ReleaseKitError) else ""
 
 
 def _clean(text: str) -> str:

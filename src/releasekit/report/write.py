@@ -65,7 +65,7 @@ class Keeper:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.problem: Exception | None = None
+        self.problem: ReleaseKitError | OSError | None = None
         self._path: Path | None = None
         self._state: RunState | None = None
         self._told: RunState | None = None
@@ -140,7 +140,7 @@ class Keeper:
             written=now,
             at_rest=last,
             at_work=not last,
-            problem=str(self.problem or ""),
+            problem=self.problem,
         )
         old = self._drawn != now and self._picture.seconds > QUICK
         _put(self.file, write_html(page, self._picture, f"{self._drawn:%H:%M:%S} UTC" if old else ""))
