@@ -27,7 +27,7 @@ NOTE_WIDTH: Final = words.NOTE_WIDTH
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
 note, shortened, counts = words.note, words.shortened, words.counts
-conflicts_of, failed_of = words.conflicts_of, words.failed_of
+conflicts_of = words.conflicts_of
 
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 
