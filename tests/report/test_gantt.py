@@ -50,9 +50,17 @@ def test_a_package_has_a_span_a_status_and_none_for_where_it_ends(tmp_path: Path
 
     assert bars(line, "a") == [
         (PENDING, 0, 1, False),
-        (BUILDING, 1, 6, False),
+        (BUILDING, 1, 3, False),
+        (BUILDING, 3, 6, False),
         (PUBLISHING, 6, 10, False),
         (VERIFYING, 10, 15, False),
+    ]
+    assert [(span.waits, span.in_work) for span in line.spans["a"]] == [
+        (False, False),
+        (False, True),
+        (True, False),
+        (False, True),
+        (False, True),
     ]
     assert line.end_of("a") == 15
     assert bars(line, "b") == [(PENDING, 0, 0, False), (BUILDING, 0, 21, False)]

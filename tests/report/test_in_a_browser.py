@@ -106,13 +106,16 @@ def test_the_timeline_has_a_bar_a_status_and_leaves_out_the_night(demo: Path, sh
 
     line = page.locator("#lines li", has_text="aurora-core").locator(".track")
     line.scroll_into_view_if_needed()
-    assert line.get_attribute("aria-label") == "building 3.2 s, publishing 0.7 s, verifying 0.23 s, now published"
+    assert (
+        line.get_attribute("aria-label")
+        == "building 0.4 s, built and waiting 2.8 s, publishing 0.7 s, verifying 0.23 s, now published"
+    )
     boxes = [bar.bounding_box() for bar in line.locator("b:not(.end)").all()]
     assert all(boxes)
     ends = [(box["x"], box["x"] + box["width"]) for box in boxes if box]
     assert all(abs(end - begin) < 1.5 for (_, end), (begin, _) in pairwise(ends))
     widths = [end - begin for begin, end in ends]
-    assert widths[0] / widths[1] == pytest.approx(3.2 / 0.7, rel=0.05)
+    assert widths[1] / widths[2] == pytest.approx(2.8 / 0.7, rel=0.05)
     assert "Breaks: 1 h." in page.locator("section", has_text="Timeline").last.inner_text()
     for status in (PackageStatus.BUILDING, PackageStatus.VERIFYING):
         assert style(page, f".track b.{status}", "backgroundColor") == rgb(PALETTE[status].fill)

@@ -32,12 +32,19 @@ class Span(NamedTuple):
         begin: From when, in seconds of the run's clock.
         end: Until when.
         open: Whether it still did when the history ended.
+        waits: Whether it was built already, and waited for others to be.
     """
 
     status: PackageStatus
     begin: float
     end: float
     open: bool
+    waits: bool = False
+
+    @property
+    def in_work(self) -> bool:
+        """Whether anything was done for the package."""
+        return self.status in IN_FLIGHT and not self.waits
 
 
 class Break(NamedTuple):
@@ -80,7 +87,7 @@ def draw_timeline(events: Iterable[Event], now: datetime | None = None) -> Timel
         now: The time, if the run is at work just now.
     """
     spans: dict[str, list[Span]] = {}
-    stands: dict[str, tuple[PackageStatus, float]] = {}
+    stands: dict[str, tuple[PackageStatus, float, bool]] = {}
     breaks: list[Break] = []
     clock = 0.0
     in_flight = 0
@@ -95,18 +102,17 @@ def draw_timeline(events: Iterable[Event], now: datetime | None = None) -> Timel
         elif passed >= SHORTEST_BREAK:
             breaks.append(Break(clock, passed))
         last, trigger = time, event.trigger
-        if event.source is not event.target:
-            if event.source:
-                status, begin = stands[event.package]
-                spans[event.package].append(Span(status, begin, clock, open=False))
-            in_flight += (event.target in IN_FLIGHT) - (event.source in IN_FLIGHT)
-            spans.setdefault(event.package, [])
-            stands[event.package] = event.target, clock
+        if event.source:
+            status, begin, waits = stands[event.package]
+            spans[event.package].append(Span(status, begin, clock, open=False, waits=waits))
+        in_flight += (event.target in IN_FLIGHT) - (event.source in IN_FLIGHT)
+        spans.setdefault(event.package, [])
+        stands[event.package] = event.target, clock, event.trigger is Trigger.RECORD_ARTIFACTS
     if now and last is not None and in_flight:
         clock += max(0.0, now.timestamp() - last)
-    for package, (status, begin) in stands.items():
+    for package, (status, begin, waits) in stands.items():
         if status not in FINAL and status is not PackageStatus.FAILED:
-            spans[package].append(Span(status, begin, clock, open=True))
+            spans[package].append(Span(status, begin, clock, open=True, waits=waits))
     return Timeline(clock, spans, breaks)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.errors import ReleaseKitError, headline
-from releasekit.lifecycle import IN_FLIGHT, PackageStatus
+from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.redaction import redact
 from releasekit.report import words
@@ -42,8 +42,9 @@ class Bar:
     status: PackageStatus
     left: float
     width: float
-    spelt: str
+    told: str
     open: bool
+    waits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ def _rows(run: RunState, events: Sequence[Event], line: Timeline) -> Iterator[Ro
         bars = tuple(_bars(package.name, line))
         error, reason = _clean(package.error), _clean(package.reason)
         told = error or reason
-        in_work = sum(span.end - span.begin for span in spans if span.status in IN_FLIGHT)
+        in_work = sum(span.end - span.begin for span in spans if span.in_work)
         yield Row(
             number=numbers[package.name],
             package=package,
@@ -235,19 +236,20 @@ def _rows(run: RunState, events: Sequence[Event], line: Timeline) -> Iterator[Ro
             error=_ends(error, longest),
             reason=reason,
             requires={name: numbers[name] for name in package.requires if name in numbers},
-            took=words.spell(in_work) if any(span.status in IN_FLIGHT for span in spans) else "",
+            took=words.spell(in_work) if any(span.in_work for span in spans) else "",
             bars=bars,
             end=_part(line.end_of(package.name), line),
-            spoken=", ".join([*(f"{bar.status} {bar.spelt}" for bar in bars), f"now {package.status}"]),
+            spoken=", ".join([*(bar.told for bar in bars), f"now {package.status}"]),
             moments=tuple(_moment(event, package, longest) for event in happened.get(package.name, ())),
         )
 
 
 def _bars(package: str, line: Timeline) -> Iterator[Bar]:
-    for status, begin, end, is_open in line.spans.get(package, ()):
-        width = _part(end - begin, line)
-        if width or status in IN_FLIGHT:  # work that took no time is shown all the same, waiting is not
-            yield Bar(PALETTE[status], status, _part(begin, line), width, words.spell(end - begin), is_open)
+    for span in line.spans.get(package, ()):
+        left, width = _part(span.begin, line), _part(span.end - span.begin, line)
+        told = f"{'built and waiting' if span.waits else span.status} {words.spell(span.end - span.begin)}"
+        if width or span.in_work:  # work that took no time is shown all the same, waiting is not
+            yield Bar(PALETTE[span.status], span.status, left, width, told, span.open, span.waits)
 
 
 def _moment(event: Event, package: PackageState, longest: int) -> Moment:
