@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.cli.helpers import NAMES, OUT, StuckPackage, break_package, running, wait_for
 
-from releasekit.state import STATE_FILENAME
+from releasekit.state import STATE_FILENAME, RunState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,15 @@ def test_a_report_goes_where_it_is_asked_for(workspace: Workspace, tmp_path: Pat
 
     assert (shown.returncode, shown.stdout) == (0, f"wrote {file}\n")
     assert "8</b> published" in file.read_text("utf-8")
+
+
+def test_a_hostile_name_of_the_file_is_told_as_text(workspace: Workspace) -> None:
+    RunState("0" * 40).save(workspace.root / STATE_FILENAME)
+
+    shown = workspace.releasekit("report", "-o", "a\x1b[2J\n::error::b")
+
+    assert shown.stdout == "wrote a\\x1b[2J\\n::error::b\n"
+    assert (workspace.root / "a\x1b[2J\n::error::b").exists()
 
 
 def test_what_is_wrong_is_a_message(workspace: Workspace) -> None:
