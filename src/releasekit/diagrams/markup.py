@@ -10,12 +10,14 @@ import html
 import re
 import textwrap
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import graphviz
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+N = TypeVar("N", bound="Hashable")
 
 INK: Final = "#212529"
 FAINT: Final = "#6c757d"
@@ -133,7 +135,7 @@ def cell(text: str, *, size: int = 0, colour: str = "", tag: str = "", **attribu
     return f"<td{start}>{f'<font{font}>{content}</font>' if font else content}</td>"
 
 
-def reduce(requirements: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
+def reduce(requirements: Mapping[N, Iterable[N]]) -> Iterator[tuple[N, N]]:
     """Leave out the edges that longer paths already tell: the transitive reduction.
 
     Args:
@@ -149,7 +151,7 @@ def reduce(requirements: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str
         yield from ((required, node) for node, requires in known.items() for required in requires)
         return
     bit = {node: 1 << i for i, node in enumerate(order)}
-    above: dict[str, int] = {}  # a set of nodes is one whole number: there may be thousands of nodes
+    above: dict[N, int] = {}  # a set of nodes is one whole number: there may be thousands of nodes
     for node in order:
         above[node] = bit[node]
         for required in known[node]:
