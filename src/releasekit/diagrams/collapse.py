@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import reduce
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from operator import or_
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -20,10 +21,16 @@ from releasekit.diagrams import markup
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
-LIMITS: Final = (60, 40, 25, 12)
-"""Numbers of nodes to try, until what they make can be read."""
+MAX_ALONE: Final = 60
+"""Of no more packages than this each is a node of its own."""
+
+LIMITS: Final = (40, 25, 12)
+"""Numbers of nodes to try for more of them, until what they make can be read."""
+
+MAX_BANDS: Final = 6
+"""So many columns of levels fit on a screen; of more levels neighbours are drawn as one."""
 
 MAX_EDGES: Final = 150
 """More arrows than that can't be followed, and take Graphviz long."""
@@ -102,8 +109,10 @@ def views(packages: Iterable[Package]) -> Iterator[View]:
         Views that can be read; in the first each package is a node of its own, if that can be.
     """
     run = _Run(list(packages))
+    if len(run.packages) <= MAX_ALONE and len((view := run.view([[p] for p in run.packages])).edges) <= MAX_EDGES:
+        yield view
     for limit in LIMITS:
-        view = run.view(limit)
+        view = run.view(run.groups(limit))
         if len(view.edges) <= MAX_EDGES or limit == LIMITS[-1]:  # so few nodes can't have many more
             yield view
 
@@ -142,18 +151,19 @@ class _Run:
         sets = {roots: tuple(name for name in most_first if roots & bits[name]) for roots in counts}
         self.roots = {name: sets[roots] for name, roots in held.items() if roots}
 
-    def view(self, limit: int) -> View:
-        """Show it by about `limit` nodes at most."""
-        groups = [[p] for p in self.packages] if len(self.packages) <= limit else self._groups(limit)
+    def view(self, groups: Iterable[Sequence[Package]]) -> View:
+        """Show it with a node for each group."""
         nodes = [self._node(members) for members in groups]
         place = {package.name: i for i, node in enumerate(nodes) for package in node.members}
         requires: dict[int, dict[int, None]] = {i: {} for i in range(len(nodes))}
         for name, required in self.requires.items():
             requires[place[name]] |= dict.fromkeys(place[r] for r in required if place[r] != place[name])
+        if len(nodes) < len(self.packages):
+            _part_circles(nodes, requires)
         return View(nodes, [*markup.reduce(requires)])
 
-    def _groups(self, limit: int) -> Sequence[Sequence[Package]]:
-        """Part the packages so that what matters most stays alone."""
+    def groups(self, limit: int) -> Sequence[Sequence[Package]]:
+        """Part the packages into about `limit` groups, so that what matters most stays alone."""
         key = self._key(limit)
         groups = _grouped(self.packages, key)
         room = limit - len(groups)
@@ -169,17 +179,16 @@ class _Run:
 
     def _key(self, limit: int) -> Callable[[Package], Hashable]:
         """Choose what packages must have in common to be drawn as one."""
-        commonest = [roots for roots, _ in Counter(self.roots.values()).most_common(limit // 4)]
+        holders = Counter(roots[0] for roots in self.roots.values() if len(roots) == 1)
+        largest = {name for name, _ in holders.most_common(limit // 4)}
         free = {(self.levels[p.name], p.status) for p in self.packages if p.name not in self.roots}
-        width = next(
-            width
-            for width in range(1, len(self.packages) + 2)
-            if len({(level // width, status) for level, status in free}) <= max(limit // 2, len(PackageStatus))
-        )
+        width = -(-(1 + max((level for level, _ in free), default=0)) // MAX_BANDS)
+        while len({(level // width, status) for level, status in free}) > max(limit // 2, len(PackageStatus)):
+            width += 1
 
         def key(package: Package) -> Hashable:
             if roots := self.roots.get(package.name):
-                return roots if roots in commonest else None
+                return roots if len(roots) == 1 and roots[0] in largest else ()
             return self.levels[package.name] // width, package.status
 
         return key
@@ -199,8 +208,14 @@ class _Run:
             (min(levels), max(levels)),
             held=() not in roots,
             roots=roots.pop() if len(roots) == 1 else (),
-            holds=sum(self.holds.get(package.name, 0) for package in members),
+            holds=self._held_by(members) if members[0].status is PackageStatus.FAILED else 0,
         )
+
+    def _held_by(self, members: Sequence[Package]) -> int:
+        if len(members) == 1:
+            return self.holds[members[0].name]
+        names = {package.name for package in members}
+        return sum(not names.isdisjoint(roots) for roots in self.roots.values())
 
 
 def _grouped(packages: Iterable[Package], key: Callable[[Package], Hashable]) -> Sequence[Sequence[Package]]:
@@ -208,3 +223,16 @@ def _grouped(packages: Iterable[Package], key: Callable[[Package], Hashable]) ->
     for package in packages:
         groups.setdefault(key(package), []).append(package)
     return [*groups.values()]
+
+
+def _part_circles(nodes: Sequence[Node], requires: Mapping[int, dict[int, None]]) -> None:
+    """Forget requirements between groups that require each other: those that lead back most in levels."""
+    while True:
+        try:
+            TopologicalSorter(requires).prepare()
+        except CycleError as error:
+            steps = pairwise(error.args[1])
+            required, node = max(steps, key=lambda step: sum(nodes[step[0]].levels) - sum(nodes[step[1]].levels))
+            del requires[node][required]
+        else:
+            return

@@ -99,7 +99,7 @@ def _title(node: Node) -> str:
 
 
 def _details(node: Node) -> list[str]:
-    holds = [f"holds {node.holds} up"] if node.holds else []
+    holds = [f"holds up {node.holds}"] if node.holds else []
     if len(node.members) > 1:
         low, high = node.levels
         level = f"level {low}" if low == high else f"levels {low} to {high}"
