@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
 from releasekit.errors import headline
@@ -38,7 +37,7 @@ def command(*, workspace: Path, packages: tuple[str, ...], as_json: bool) -> Non
     except FileNotFoundError as error:
         raise no_run(workspace) from error
     run = history.run
-    chosen = {name if name in run else run[canonicalize_name(name)].name for name in packages} or set(run)
+    chosen = {output.find_package(run, name).name for name in packages} or set(run)
     events = [event for event in history.events if event.package in chosen]
     if as_json:
         output.print_json(_document(history, events))
