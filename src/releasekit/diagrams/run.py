@@ -99,15 +99,16 @@ def _title(node: Node) -> str:
 
 
 def _details(node: Node) -> list[str]:
-    holds = [f"holds up {node.holds}"] if node.holds else []
+    failure = [f"holds up {node.holds}"] if node.holds else []
+    failure += [f"held up by {_roots(node)}"] if node.held else []
     if len(node.members) > 1:
         low, high = node.levels
-        level = f"level {low}" if low == high else f"levels {low} to {high}"
-        held = [f"held up by {_roots(node)}"] if node.held else []
-        return [line for told in (level, *held, *holds) for line in markup.wrap(told, _NOTE_WIDTH, _NOTE_LINES)]
-    (package,) = node.members
-    version = [markup.shorten(package.version, _NAME_LENGTH)] if package.version else []
-    return version + markup.wrap(_note(package), _NOTE_WIDTH, _NOTE_LINES) + holds
+        own = [f"level {low}" if low == high else f"levels {low} to {high}"]
+    else:
+        (package,) = node.members
+        own = [markup.shorten(package.version, _NAME_LENGTH)] if package.version else []
+        own += markup.wrap(_note(package), _NOTE_WIDTH, _NOTE_LINES)
+    return [*own, *(line for told in failure for line in markup.wrap(told, _NOTE_WIDTH, _NOTE_LINES))]
 
 
 def _roots(node: Node) -> str:
