@@ -197,7 +197,7 @@ def _joined(text: str) -> str:
 def _mermaid_label(line: str) -> list[str]:
     """Read back the lines of a quoted label as Mermaid does: `<br/>` parts them, `#…;` is a character."""
     label = line.partition('["')[2].rpartition('"]')[0]
-    return [re.sub(r"#(\w+);", _mermaid_character, part) for part in label.split("<br/>")]
+    return [re.sub(r"#(\w+);", _mermaid_character, _joined(part)) for part in label.split("<br/>")]
 
 
 def _mermaid_character(code: re.Match[str]) -> str:

@@ -27,6 +27,7 @@ PAPER: Final = "#ffffff"
 _FONT: Final = "Helvetica,Arial,sans-serif"
 _WORD_JOINER: Final = "\u2060"
 _TO_PART: Final = re.compile(r"(?<=\\)|(?<=#)(?=#)")
+_MARKDOWN: Final = re.compile(r"(?:[-+*]|\d+[.)]|#{1,6})(?: |$)|>|[-=_*]+$")
 _ELLIPSIS: Final = "…"
 _TOOLTIP_LENGTH: Final = 500
 
@@ -98,7 +99,13 @@ def tooltip(text: str) -> str:
 
 
 def to_mermaid(text: str) -> str:
-    """Escape a plain text for a quoted Mermaid label: all ASCII but the harmless as entity codes."""
+    """Escape a line of plain text for a quoted Mermaid label: all ASCII but the harmless as entity codes.
+
+    Many a mermaid reads a label as Markdown all the same, and draws none that begins a list or a heading: such a line
+    begins with a word joiner.
+    """
+    if _MARKDOWN.match(text):
+        text = _WORD_JOINER + text
     return "".join(c if c.isalnum() or c in " ._-" or not c.isascii() else f"#{ord(c)};" for c in text)
 
 
