@@ -19,11 +19,13 @@ def way_of(
 ) -> list[Event]:
     """Fire triggers one after another, every `step` seconds."""
     way = [Event(1, BEGIN, name, None, None, joined, 0.0, {})]
+    entered = 0
     for number, word in enumerate(triggers.split(), 1):
         source, trigger = way[-1].target, Trigger(word)
         target = RULES[source, trigger].target or source
         time = BEGIN + timedelta(seconds=number * step)
-        way.append(Event(number + 1, time, name, trigger, source, target, step, {}, number * step))
+        way.append(Event(number + 1, time, name, trigger, source, target, (number - entered) * step, {}, number * step))
+        entered = entered if source is target else number
     return way
 
 
