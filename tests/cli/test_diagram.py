@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from releasekit import RunState, RunStore
 from releasekit.cli import releasekit
 from releasekit.state import STATE_FILENAME, journal_path
+from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,8 +64,9 @@ def test_an_unknown_package_is_the_aggregates_own_error(run: Path, journal: bool
     if not journal:
         journal_path(run / STATE_FILENAME).unlink()
     error = diagram(run, "--package", "nobody").exception
-    with pytest.raises(type(error), match="there is no package 'nobody' in this run") as expected:
+    with pytest.raises(UnknownPackageError, match="there is no package 'nobody' in this run") as expected:
         RunState.load(run / STATE_FILENAME)["nobody"]
+    assert isinstance(error, UnknownPackageError)
     assert str(error) == str(expected.value)
 
 

@@ -24,7 +24,6 @@ from releasekit.palette import PALETTE
 from releasekit.state import PackageState, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 NAMES = (*HOSTILE, " ", "日本", "x" * 16_000)
@@ -73,7 +72,7 @@ def test_any_run_gives_mermaid_of_one_line_a_thing(run: list[Sample]) -> None:
 
 
 @pytest.mark.parametrize("names", PARTS)
-def test_every_hostile_text_is_in_its_picture_and_tooltip_as_it_is(names: Sequence[str]) -> None:
+def test_every_hostile_text_is_in_its_picture_and_tooltip_as_it_is(names: tuple[str, ...]) -> None:
     run = [Sample(name, PackageStatus.FAILED, name, names[:3], name, name) for name in names]
     dot = run_dot(run)
     picture = pygraphviz.AGraph(string=dot)
@@ -88,7 +87,7 @@ def test_every_hostile_text_is_in_its_picture_and_tooltip_as_it_is(names: Sequen
 
 
 @pytest.mark.parametrize("names", PARTS)
-def test_every_hostile_name_is_shown_as_it_is(names: Sequence[str]) -> None:
+def test_every_hostile_name_is_shown_as_it_is(names: tuple[str, ...]) -> None:
     picture = svg(run_dot([Sample(name, PackageStatus.PENDING, "") for name in names]))
     texts = ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")  # noqa: S314  # our own output
     legend, *shown = [_joined(text.text or "") for text in texts]
