@@ -184,8 +184,8 @@ def _of_itself(lines: list[str]) -> list[str]:
 
 def _cells(label: str) -> list[str]:
     """Read back the lines of an HTML-like label; one blank stands for nothing, which Graphviz would refuse."""
-    cells = ET.fromstring(label).iter("td")  # noqa: S314  # our own output
-    return ["" if (text := _joined("".join(cell.itertext()))) == " " else text for cell in cells]
+    lines = (ET.fromstring(f"<p>{line}</p>") for line in label.split("<br/>"))  # noqa: S314  # our own output
+    return ["" if (text := _joined("".join(line.itertext()))) == " " else text for line in lines]
 
 
 def _joined(text: str) -> str:

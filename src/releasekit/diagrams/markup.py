@@ -133,13 +133,23 @@ def cell(text: str, *, size: int = 0, colour: str = "", tag: str = "", **attribu
         tag: ``b`` or ``i``.
         attributes: The attributes of ``<td>``.
     """
-    # Graphviz refuses a cell with an empty text inside a tag.
+    start = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<td{start}>{line(text, size=size, colour=colour, tag=tag)}</td>"
+
+
+def line(text: str, *, size: int = 0, colour: str = "", tag: str = "") -> str:
+    """Mark one line of plain text up; see `cell`."""
+    # Graphviz refuses an empty text inside a tag.
     content = to_html(text) or " "
     if tag:
         content = f"<{tag}>{content}</{tag}>"
     font = (f' point-size="{size}"' if size else "") + (f' color="{colour}"' if colour else "")
-    start = "".join(f' {name}="{value}"' for name, value in attributes.items())
-    return f"<td{start}>{f'<font{font}>{content}</font>' if font else content}</td>"
+    return f"<font{font}>{content}</font>" if font else content
+
+
+def lines(marked_up: Iterable[str]) -> str:
+    """Make an HTML-like label of lines, one below the other: as a table would, but many times as fast."""
+    return f"<{'<br/>'.join(marked_up)}>"
 
 
 def reduce(requirements: Mapping[N, Iterable[N]]) -> Iterator[tuple[N, N]]:

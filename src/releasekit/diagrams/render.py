@@ -28,7 +28,7 @@ PATIENCE: Final = 120.0
 
 _RESOLUTION: Final = 144  # dots per inch of a PNG
 _PYGRAPHVIZ: Final = """
-import sys
+import posix, sys
 compiled, packages, output = sys.argv[1:]
 sys.path.append(compiled)
 try:
@@ -44,9 +44,12 @@ if not problem:
 if problem:
     sys.exit(f"Graphviz error {problem}")
 sys.stdout.buffer.write(picture)
+sys.stdout.flush()
+posix._exit(0)
 """
 """Draws with the Graphviz that comes with pygraphviz, whose own modules take longer to import than most pictures
-take to draw: of them only the one that is compiled is used, where it stands in its usual place."""
+take to draw: of them only the one that is compiled is used, where it stands in its usual place. And nothing is tidied
+up at the end."""
 
 
 def draw(path: Path, dot: Callable[[], str], mermaid: Callable[[], str]) -> None:

@@ -37,9 +37,10 @@ def run_dot(packages: Iterable[Package]) -> str:
     drawn = list(packages)
     view = next(views(drawn))
     graph = markup.picture("run", ranksep="0.6")
+    graph.edge_attr["color"] = markup.FAINT
     for i, node in enumerate(view.nodes):
         look = PALETTE[node.status]
-        style = "rounded,filled,dashed" if node.status is PackageStatus.SKIPPED else "rounded,filled"
+        skipped = {"style": "rounded,filled,dashed"} if node.status is PackageStatus.SKIPPED else {}
         stacked = {"peripheries": "2"} if len(node.members) > 1 else {}
         graph.node(
             f"n{i}",
@@ -48,14 +49,12 @@ def run_dot(packages: Iterable[Package]) -> str:
             color=look.line,
             fillcolor=look.fill,
             fontcolor=look.line,
-            style=style,
+            **skipped,
             **stacked,
         )
     for required, dependent in view.edges:
         failed = view.nodes[required].status is PackageStatus.FAILED
-        graph.edge(
-            f"n{required}", f"n{dependent}", color=PALETTE[PackageStatus.FAILED].line if failed else markup.FAINT
-        )
+        graph.edge(f"n{required}", f"n{dependent}", **({"color": PALETTE[PackageStatus.FAILED].line} if failed else {}))
     graph.graph_attr["label"] = _legend(drawn, view)
     return str(graph.source)
 
@@ -122,9 +121,8 @@ def _note(package: Package) -> str:
 
 
 def _label(node: Node) -> str:
-    title = [markup.cell(_title(node), tag="b")]
-    details = [[markup.cell(line, size=10)] for line in _details(node)]
-    return markup.table([title, *details], cellpadding=1)
+    details = (markup.line(line, size=10) for line in _details(node))
+    return markup.lines([markup.line(_title(node), tag="b"), *details])
 
 
 def _spoken(node: Node) -> str:
