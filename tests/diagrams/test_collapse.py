@@ -12,7 +12,7 @@ from tests.diagrams.large_runs import large_run
 
 from releasekit.diagrams import run_dot, run_mermaid
 from releasekit.diagrams.collapse import LIMITS, MAX_ALONE, MAX_BANDS, MAX_EDGES, views
-from releasekit.diagrams.run import MAX_MERMAID
+from releasekit.diagrams.run import MAX_MERMAID, _mermaid
 from releasekit.diagrams.sample import Sample
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 
@@ -72,10 +72,18 @@ def test_any_mermaid_is_within_what_code_hosts_draw(run: list[Sample]) -> None:
     assert source.count("-->") <= MAX_EDGES < CODE_HOSTS[1]
 
 
-def test_signs_that_javascript_counts_twice_count_twice() -> None:
-    name = "\N{SNAKE}" * 40
-    run = [Sample(f"{n}{name}", FAILED, name, error=f"{name[:30]} " * 4) for n in range(60)]
-    assert len(run_mermaid(run).encode("utf-16-le")) // 2 <= MAX_MERMAID
+@pytest.mark.parametrize("sign", ["~", "\N{SNAKE}"], ids=["escaped by six characters", "counted twice by JavaScript"])
+def test_names_that_take_much_room_are_drawn_together_before_mermaid_has_too_much(sign: str) -> None:
+    names = [f"{n:02}{sign * 100}" for n in range(MAX_ALONE)]
+    run = [
+        Sample(name, FAILED, sign * 100, tuple(names[max(0, n - 3) : max(0, n - 1)]), error=f"{sign * 31} " * 2)
+        for n, name in enumerate(names)
+    ]
+    source, alone = run_mermaid(run), _mermaid(run, next(views(run)))
+    assert len(source.encode("utf-16-le")) // 2 <= MAX_MERMAID
+    assert (source == alone) == (len(alone.encode("utf-16-le")) // 2 <= MAX_MERMAID)
+    if sign == "~":
+        assert len(alone) > MAX_MERMAID
 
 
 def test_a_run_that_can_be_read_is_shown_as_it_is() -> None:

@@ -262,6 +262,24 @@ def test_a_clock_that_is_set_back_takes_nothing_away(story: Story) -> None:
     assert analysis.makespan == analysis.critical == 5
 
 
+def test_files_that_are_found_while_others_are_uploaded_open_no_gate(story: Story) -> None:
+    analysis = story.analysed(
+        run(core="", late=""),
+        """
+        0 core start_building
+        0 late start_building
+        2 core record_artifacts
+        0 late record_artifacts
+        1 core start_publishing
+        2 late recover
+        1 late start_building
+        4 late start_publishing
+        1 core start_verifying confirm
+        """,
+    )
+    assert analysis.gated
+
+
 def test_skipped_packages_link_chains_and_take_nothing(story: Story) -> None:
     analysis = story.analysed(
         run(core="", middle="core", top="middle"),
