@@ -66,7 +66,7 @@ def test_any_run_gives_mermaid_of_one_line_a_thing(run: list[Sample]) -> None:
     assert head == "flowchart LR"
     nodes = [line for line in lines if re.fullmatch(r'  n\d+\["[^"\[\]{}()`]*"\]:::[a-z]+', line)]
     edges = [line for line in lines if re.fullmatch(r"  n\d+ --> n\d+", line)]
-    styles = [line for line in lines if re.fullmatch(r"  classDef [a-z]+ [a-z#0-9:,]+", line)]
+    styles = [line for line in lines if re.fullmatch(r"  (classDef [a-z]+|linkStyle [\d,]+) [a-z#0-9:,]+", line)]
     assert [_of_itself(_mermaid_label(line)) for line in nodes] == [_told(package) for package in run]
     assert len(nodes) + len(edges) + len(styles) == len(lines)
 
@@ -124,6 +124,7 @@ def test_what_a_failed_package_holds_up_is_at_the_end_of_a_red_arrow() -> None:
     picture = pygraphviz.AGraph(string=run_dot(run))
     red = [tuple(edge) for edge in picture.edges() if edge.attr["color"] == PALETTE[PackageStatus.FAILED].line]
     assert red == [("n1", "n2")]
+    assert f"  linkStyle 1 stroke:{PALETTE[PackageStatus.FAILED].line}\n" in run_mermaid(run)
     assert _labels(run_dot(run)) == ["✓ good", "✗ bad holds up 1", "○ held held up by bad"]
 
 

@@ -124,7 +124,7 @@ def package_mermaid(package: Package, way: Sequence[Move] | None) -> str:
         look = _colours(package, status, told)
         width = ",stroke-width:4px" if status is package.status else ""
         lines.append(f"  style {status.name} fill:{look.fill},stroke:{look.line},color:{look.text}{width}")
-    lines.append(f"  style package fill:{markup.PAPER},stroke:{_FAINT_LINE},color:{markup.INK}")
+    lines.append(f"  style package fill:none,stroke:{_FAINT_LINE}")  # arrows have the colour of the page's theme
     return "\n".join(lines) + "\n"
 
 

@@ -73,6 +73,9 @@ def _mermaid(packages: Sequence[Package], view: View) -> str:
         opening, closing = ("[[", "]]") if len(node.members) > 1 else ("[", "]")
         lines.append(f'  n{i}{opening}"{label}"{closing}:::{node.status}')
     lines += [f"  n{required} --> n{dependent}" for required, dependent in view.edges]
+    failures = [str(i) for i, (source, _) in enumerate(view.edges) if view.nodes[source].status is PackageStatus.FAILED]
+    if failures:
+        lines.append(f"  linkStyle {','.join(failures)} stroke:{PALETTE[PackageStatus.FAILED].line}")
     for status in _statuses(packages):
         look = PALETTE[status]
         lines.append(f"  classDef {status} fill:{look.fill},stroke:{look.line},color:{look.line}")
