@@ -72,7 +72,7 @@ def test_arrows_that_were_taken_are_strong_and_say_in_which_order_and_when() -> 
         ("VERIFYING", "confirm"): "5 12:00:07",
     }
     mermaid = package_mermaid(PUBLISHED, way_of(STRAIGHT))
-    assert '  PENDING ==>|"start_building<br/>1<br/>12#58;00#58;01"| BUILDING\n' in mermaid
+    assert '  PENDING ==>|"start_building<br/>1 · 12#58;00#58;01"| BUILDING\n' in mermaid
     assert '  PENDING -.->|"skip"| SKIPPED\n' in mermaid
     assert mermaid.count("==>") == 4
 

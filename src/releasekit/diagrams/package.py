@@ -118,7 +118,9 @@ def package_mermaid(package: Package, way: Sequence[Move] | None) -> str:
         if rule.target is not None:
             when = told.taken.get((source, trigger))
             arrow = "==>" if when else "-.->"
-            lines.append(f'  {source.name} {arrow}|"{_mermaid([trigger, *(when or ())])}"| {rule.target.name}')
+            # Few lines: mermaid lets the labels of arrows there and back overlap.
+            label = _mermaid([trigger, " · ".join(when)] if when else [trigger])
+            lines.append(f'  {source.name} {arrow}|"{label}"| {rule.target.name}')
     lines.append("  end")
     for status in PackageStatus:
         look = _colours(package, status, told)
