@@ -36,7 +36,7 @@ COMMANDS: Final = {
     "history": "Show what happened to the run, and how long it took.",
     "retry": "Give failed packages another chance.",
     "skip": "Leave a waiting package out of the run.",
-    "diagram": "Draw the run, or the lifecycle of a package.",
+    "diagram": "Draw the run, one package's way through it, or the lifecycle.",
     "demo": "Watch a real release being killed half-way and finished anyway.",
     "explain": "Explain an error code.",
     "clean": "Remove the files of a finished run.",
