@@ -23,7 +23,7 @@ BEGUN = datetime(2026, 11, 23, 21, 20, 1, tzinfo=UTC)
 BUILD_ERROR = f"""{E.BUILD_FAILED}: uv build of 'aurora-http' failed:
 Building source distribution (uv build backend)...
 Building wheel from source distribution (uv build backend)...
-  x Failed to build `/work/packages/aurora-http`
+  x Failed to build `packages/aurora-http`
   ╰─▶ expected a Python module at: src/aurora_http/__init__.py
 error: the build backend returned an error
   hint: mend the package, then run the same command again"""

@@ -21,6 +21,8 @@ from releasekit.state import STATE_FILENAME, RunState, no_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from releasekit.state import PackageState
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 NOTE_WIDTH: Final = words.NOTE_WIDTH
@@ -72,6 +74,18 @@ def load_run(workspace: Path) -> RunState:
         return RunState.load(workspace / STATE_FILENAME)
     except FileNotFoundError as error:
         raise no_run(workspace) from error
+
+
+def find_package(run: RunState, name: str) -> PackageState:
+    """Find a package by its name, or by another way to write that, as a user may.
+
+    Raises:
+        ReleaseKitError: There is none (`E.STATE_UNKNOWN_PACKAGE`).
+    """
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  # only where used
+
+    other = canonicalize_name(name)
+    return run[other if name not in run and other in run else name]
 
 
 def print_heading(state: RunState) -> None:

@@ -16,7 +16,7 @@ import stamina
 
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
-from releasekit.cli.stop import Stop, resume_command
+from releasekit.cli.stop import Stop, resume_command, same_command
 from releasekit.errors import E
 from releasekit.escape import in_one_line, printable
 from releasekit.pipeline import STOPS, Action, Request, forecast, release
@@ -115,8 +115,6 @@ def command(  # noqa: PLR0913  # one argument an option
     releasekit publish --index pypi            the packages of this directory, to uv's default index
     releasekit publish ws --index ./out        those of ws, as files in the directory out
     """  # noqa: D301  # click wants the character
-    live = sys.stderr.isatty() and not log_json
-    logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
     request = Request(
         workspace=workspace,
         index=index_name,
@@ -133,15 +131,24 @@ def command(  # noqa: PLR0913  # one argument an option
         own=report.resolve() if report else None,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
-    stop = Stop()
+    stop = click.get_current_context().find_object(Stop) or Stop()
     with stop.listening():
+        live = sys.stderr.isatty() and not log_json
+        logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
         with _kept(report) as keeper:
             outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, live=live, keeper=keeper))))
+            stop.code = exit_code(outcome)
             if keeper:
                 keeper.problem = outcome.error
-    state, error, code = outcome.state, outcome.error, exit_code(outcome)
+        _tell_end(outcome, stop.code, as_json=as_json)
+        return stop.code
+
+
+def _tell_end(outcome: Outcome, code: int, *, as_json: bool) -> None:
+    """Print what a release came to, and how to go on."""
+    state, error = outcome.state, outcome.error
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
             output.print_json(output.result(state) | {"exit_code": code, "error": redact(str(error or ""))})
@@ -155,7 +162,6 @@ def command(  # noqa: PLR0913  # one argument an option
             click.echo(f"error: {printable(redact(str(error)))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
-    return code
 
 
 def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
@@ -175,7 +181,7 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
     elif idle == len(forecasts):
         again = "nothing to do."
     else:
-        again = output.command_line(*(word for word in sys.argv[1:] if word != "--dry-run"))
+        again = same_command("--dry-run")
     click.echo(f"next: {in_one_line(again)}")
     return code
 

@@ -50,7 +50,7 @@ class Request:
         retry_budget: Seconds that the transient errors of one package may take.
         grace: Seconds that running uploads have left when the release is asked to stop.
         allow_dirty: Release packages with uncommitted changes too.
-        own: A file that this release writes itself, and that is no change therefore.
+        own: A file that this release writes itself, and that is no change therefore; as it is without links.
     """
 
     workspace: Path
