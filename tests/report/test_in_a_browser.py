@@ -129,7 +129,7 @@ def test_the_graph_is_a_picture_with_a_name_in_the_colours_of_the_palette(demo: 
         failed = PALETTE[PackageStatus.FAILED]
         assert style(page, f'.graph [fill="{failed.fill}"]', "fill") == rgb(getattr(failed, of))
         text = graph.locator("text").all_text_contents()
-        assert sum("aurora" in each for each in text) == 8
+        assert {each[2:] for each in text} >= set(rows(page))
 
 
 def test_filters_and_search_go_together_and_can_be_taken_back(demo: Path, show: Opener) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from releasekit.report.page import Page
+    from releasekit.report.model import Page
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SECRET = "canary-5ecret-value"  # noqa: S105  # it opens nothing

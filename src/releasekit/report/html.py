@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from releasekit.report.graph import Picture
-    from releasekit.report.page import Page
+    from releasekit.report.model import Page
 
 CHUNK: Final = 25
 """Packages that a browser lays out together, when they come into sight: one by one takes longer than a frame."""

@@ -6,7 +6,6 @@ Texts are as they are, but without secrets: to make them harmless is the templat
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.errors import ReleaseKitError, headline
@@ -15,12 +14,12 @@ from releasekit.palette import PALETTE
 from releasekit.redaction import redact
 from releasekit.report import words
 from releasekit.report.gantt import draw_timeline, ticks
+from releasekit.report.model import Bar, Mark, Moment, Page, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from releasekit.palette import Look
     from releasekit.report.gantt import Timeline
     from releasekit.state import PackageState, RunState
     from releasekit.state.history import Event
@@ -32,130 +31,6 @@ _LONGEST_ERROR: Final = 8_000
 _SHORTEST_ERROR: Final = 1_000
 _NAMED: Final = 8  # packages in a sentence
 _OPENED: Final = 5  # failed packages whose errors are shown at once
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A part of a package's line in the timeline, in hundredths of its width."""
-
-    look: Look
-    status: PackageStatus
-    left: float
-    width: float
-    told: str
-    open: bool
-    waits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A line of a package's history.
-
-    Attributes:
-        time: When, in UTC.
-        trigger: What happened.
-        change: Where it led.
-        took: How long the package had stood where it came from.
-        note: What the trigger carried, in one line.
-        error: An error that the package has got over since, if it has more than a line.
-    """
-
-    time: str
-    trigger: str
-    change: str
-    took: str
-    note: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A package.
-
-    Attributes:
-        number: Its place in the order of publishing, from 1.
-        package: Itself.
-        look: How its status looks.
-        note: Why it is where it is, in one line.
-        holds: The packages that it holds up.
-        blocked: Whether a failed package holds it up.
-        open: Whether all of it is shown at once.
-        error: Its error, or the ends of a long one.
-        reason: Why it was skipped.
-        requires: What it requires: name → that package's number.
-        took: How long it was in work.
-        bars: Its line in the timeline.
-        end: Where that ends, in hundredths.
-        spoken: The same in words.
-        moments: Its history.
-    """
-
-    number: int
-    package: PackageState
-    look: Look
-    note: str
-    holds: tuple[str, ...]
-    blocked: bool
-    open: bool
-    error: str
-    reason: str
-    requires: Mapping[str, int]
-    took: str
-    bars: tuple[Bar, ...]
-    end: float
-    spoken: str
-    moments: tuple[Moment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A time on the timeline's axis, or a break in it: where, in hundredths, and what is said there."""
-
-    left: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The whole report, but for the graph.
-
-    Attributes:
-        name: What was released.
-        index: Where to.
-        run: The run.
-        written: When the report was made, in UTC.
-        at_work: Whether it is known that something is at work on the run.
-        next: What to do next.
-        counts: Status → how many packages, in the order of the lifecycle.
-        rows: The packages, in the order of publishing.
-        failed: Those that failed.
-        blocked: How many are held up.
-        problem: What stopped the whole of the run, if anything did.
-        seconds: How long something was at work.
-        begun: When it began.
-        ended: When something happened last; empty if that is not known.
-        ticks: The timeline's axis; empty if nothing is known of the run's history.
-        breaks: When nothing was at work.
-        drawn: The statuses that the timeline shows.
-    """
-
-    name: str
-    index: str
-    run: RunState
-    written: str
-    at_work: bool
-    next: str
-    counts: Mapping[PackageStatus, int]
-    rows: tuple[Row, ...]
-    failed: tuple[Row, ...]
-    blocked: int
-    problem: str
-    seconds: str
-    begun: str
-    ended: str
-    ticks: tuple[Mark, ...]
-    breaks: tuple[Mark, ...]
-    drawn: frozenset[PackageStatus]
 
 
 def make_page(  # noqa: PLR0913  # what is known, by keyword
