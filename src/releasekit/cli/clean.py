@@ -12,6 +12,7 @@ from releasekit.cli import output
 from releasekit.escape import in_one_line
 from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.build import DIST_DIRECTORY
+from releasekit.pipeline.resume import SUMMARY_FILENAME
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     """Remove the files of a finished run.
 
-    That is the state file, the journal, the built files, and whatever --fresh kept aside. The lock file stays:
-    deleting it would let two processes in. What was published is not touched.
+    That is the state file, the journal, the summary, the built files, and whatever --fresh kept aside. The lock file
+    stays: deleting it would let two processes in. What was published is not touched.
     """
     if not workspace.is_dir():
         raise no_run(workspace)
@@ -63,5 +64,5 @@ def _files_of_runs(workspace: Path) -> list[Path]:
     journal = journal_path(workspace / STATE_FILENAME)
     # The journal lies beside the state file itself, which may be elsewhere and linked to.
     places = [workspace] if os.path.realpath(workspace) == str(journal.parent) else [workspace, journal.parent]
-    names = (STATE_FILENAME, journal.name, DIST_DIRECTORY)
+    names = (STATE_FILENAME, journal.name, DIST_DIRECTORY, SUMMARY_FILENAME)
     return [path for place in places for name in names for path in sorted(place.glob(f"{name}*"))]

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -13,22 +14,25 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from releasekit import escape
-from releasekit.errors import E, code_of, headline
+from releasekit.errors import E, code_of
 from releasekit.escape import in_one_line, printable
-from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
-from releasekit.palette import PALETTE
+from releasekit.lifecycle import IN_FLIGHT
+from releasekit.report.columns import columns
+from releasekit.report.table import NOTE_WIDTH, counts, foot, note, shortened, table
 from releasekit.state import STATE_FILENAME, RunState, no_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from releasekit.state import PackageState
+    from releasekit.report.table import Line, View
+
+__all__ = ["NOTE_WIDTH", "columns", "counts", "note", "shortened"]  # besides what is written here
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-NOTE_WIDTH: Final = 100  # characters of an error in a table
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
+_ATTRIBUTES: Final = ("bold", "dim")
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 
 
@@ -68,30 +72,21 @@ def load_run(workspace: Path) -> RunState:
     Raises:
         ReleaseKitError: There is none (`E.STATE_NOT_FOUND`), or it can't be trusted (`E.STATE_CORRUPTED`).
     """
-    try:
+    with needing_a_run(workspace):
         return RunState.load(workspace / STATE_FILENAME)
+
+
+@contextmanager
+def needing_a_run(workspace: Path) -> Iterator[None]:
+    """Say that a workspace has no run, rather than that a file is missing.
+
+    Raises:
+        ReleaseKitError: It has none (`E.STATE_NOT_FOUND`).
+    """
+    try:
+        yield
     except FileNotFoundError as error:
         raise no_run(workspace) from error
-
-
-def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
-    """Say in one line why a package is where it is."""
-    if package.error or package.reason:
-        return shortened(headline(package.error or package.reason))
-    if package.name in blocked:
-        return f"blocked by {', '.join(blocked[package.name])}"
-    if package.status is PackageStatus.BUILDING and package.artifacts:
-        return "built"
-    if package.status is PackageStatus.PENDING:
-        waits = [name for name in package.requires if state[name].status not in FINAL]
-        built = ["built"] if package.artifacts else []
-        return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
-    return ""
-
-
-def shortened(line: str) -> str:
-    """Cut a line that is too long for a table."""
-    return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
 
 
 def print_heading(state: RunState) -> None:
@@ -100,36 +95,23 @@ def print_heading(state: RunState) -> None:
     click.echo(f"{in_one_line(begun)}\n")
 
 
-def print_run(state: RunState) -> None:
-    """Print a run as a table, and how many packages are in which status."""
-    blocked = state.blocked_packages()
-    ordered = sorted(state.packages.values(), key=lambda package: (package.level, package.name))
-    rows = [
-        [*map(in_one_line, (PALETTE[p.status].glyph, p.name, p.version, p.status.value, note(p, state, blocked)))]
-        for p in ordered
-    ]
+def print_run(view: View) -> None:
+    """Print a run as a table, what its failed packages say, and how many packages are in which status."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line, package in zip(columns(rows), ordered, strict=True):
-        *styles, colour = PALETTE[package.status].style.split()
-        click.secho(line[:width], fg=colour, bold="bold" in styles)
-    for name in state.failed_packages():
+    print_lines(table(view, width=width))
+    for name in view.state.failed_packages():
         click.echo(f"\n{in_one_line(name)} failed:")
-        click.echo(indent("\n".join(printable(state[name].error).splitlines()[-ERROR_LINES:]), "  "))
-    click.echo(f"\n{counts(state)}")
+        click.echo(indent("\n".join(printable(view.state[name].error).splitlines()[-ERROR_LINES:]), "  "))
+    click.echo()
+    print_lines(foot(view, width=width))
 
 
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align rows of text in columns, two spaces apart."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def counts(state: RunState) -> str:
-    """Count the packages by status, in the order of the lifecycle."""
-    statuses = [package.status for package in state.packages.values()]
-    told = [f"{statuses.count(status)} {status}" for status in PackageStatus if status in statuses]
-    return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
+def print_lines(lines: Sequence[Line]) -> None:
+    """Print lines in their styles."""
+    for text, style in lines:
+        attributes = style.split()
+        colour = next((word for word in attributes if word not in _ATTRIBUTES), None)
+        click.secho(text, fg=colour, bold="bold" in attributes or None, dim="dim" in attributes or None)
 
 
 def next_step(state: RunState, *, at_rest: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from math import isnan
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,6 +16,7 @@ import stamina
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
 from releasekit.cli.stop import Stop, resume_command
+from releasekit.cli.watching import Watching
 from releasekit.errors import E
 from releasekit.escape import in_one_line, printable
 from releasekit.pipeline import Action, Request, forecast, release
@@ -28,13 +29,12 @@ from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from stamina.instrumentation import RetryDetails
 
     from releasekit.pipeline import Forecast, Orchestrator, Outcome
-    from releasekit.state import RunState, Transition
+    from releasekit.state import Transition
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -107,8 +107,8 @@ def command(  # noqa: PLR0913  # one argument an option
     releasekit publish --index pypi            the packages of this directory, to uv's default index
     releasekit publish ws --index ./out        those of ws, as files in the directory out
     """  # noqa: D301  # click wants the character
-    live = sys.stderr.isatty() and not log_json
-    logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
+    watching = Watching(log_json=log_json, as_json=as_json)
+    logging.configure(level="warning" if watching.live and log_level == "info" else log_level, json=log_json)
     request = Request(
         workspace=workspace,
         index=index_name,
@@ -125,24 +125,25 @@ def command(  # noqa: PLR0913  # one argument an option
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = Stop()
-    with stop.listening():
+    with stop.listening(), watching.telling_errors():
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
-        outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, live=live))))
+        outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, watching))))
     state, error, code = outcome.state, outcome.error, exit_code(outcome)
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
             output.print_json(output.result(state) | {"exit_code": code, "error": redact(str(error or ""))})
         else:
-            output.print_run(state)
+            output.print_run(watching.view(state))
             if code == INTERRUPTED:
                 click.echo("interrupted: nothing is in flight any more")
-            click.echo(output.next_step(state, at_rest=True) if not error else f"next: {printable(error.hint)}")
+            click.echo(_next_step(outcome))
     with unless_gone(sys.stderr):
         if error:
             click.echo(f"error: {printable(redact(str(error)))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
+    watching.conclude(state, error, _next_step(outcome))
     return code
 
 
@@ -168,6 +169,10 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
     return code
 
 
+def _next_step(outcome: Outcome) -> str:
+    return f"next: {printable(outcome.error.hint)}" if outcome.error else output.next_step(outcome.state, at_rest=True)
+
+
 def exit_code(outcome: Outcome) -> int:
     """Tell a release's exit code, as the group's help lists them."""
     state, error = outcome.state, outcome.error
@@ -182,11 +187,11 @@ def exit_code(outcome: Outcome) -> int:
 
 
 @contextmanager
-def _watch(stop: Stop, orchestrator: Orchestrator, *, live: bool) -> Iterator[None]:
+def _watch(stop: Stop, watching: Watching, orchestrator: Orchestrator) -> Iterator[None]:
     """Show and log a run while it works, and have it stopped gently."""
     stop.gently = orchestrator.stop
     orchestrator.state.listen(log_move)
-    with _live_table(orchestrator.state) if live else nullcontext():
+    with watching.over(orchestrator.store):
         yield
 
 
@@ -212,9 +217,3 @@ def _log_retry(details: RetryDetails) -> None:
         attempt=details.retry_num,
         wait=round(details.wait_for, 2),
     )
-
-
-def _live_table(state: RunState) -> AbstractContextManager[object]:
-    from releasekit.cli.live import live_table  # noqa: PLC0415  # rich, only for a terminal
-
-    return live_table(state)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SHOW_CURSOR: Final = "\x1b[?25h"
+
 LEAVE: Final = 2.0
 """Seconds after a second signal in which what is at work may still be ended in an orderly way."""
 
@@ -83,6 +85,9 @@ class Stop:
 
     @staticmethod
     def _leave() -> None:
-        with unless_gone(sys.stderr):
-            click.echo(f"left at once\n{resume_command()}", err=True)
+        # Not what a live table put in its place, which may be stuck; it has hidden the cursor.
+        stream = sys.__stderr__ or sys.stderr
+        with unless_gone(stream):
+            shown = SHOW_CURSOR if stream.isatty() else ""
+            click.echo(f"{shown}left at once\n{resume_command()}", file=stream)
         os._exit(INTERRUPTED)

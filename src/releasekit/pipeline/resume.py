@@ -7,7 +7,7 @@ import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import PackageStatus, Trigger
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Workspace
+
+SUMMARY_FILENAME: Final = ".releasekit-summary.json"
+"""What a completed run leaves for the next job, beside its state file: see `report.summary`."""
 
 
 async def open_run(
@@ -47,7 +50,7 @@ async def open_run(
             `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
         StepError: The index could not be asked.
     """
-    there = there_is_a_run(path)
+    there, left = there_is_a_run(path), os.path.lexists(_summary_path(path))  # noqa: ASYNC240  # a look
     if there and not fresh:
         store = RunStore.open(path)
         try:
@@ -58,7 +61,7 @@ async def open_run(
             raise
         store.close()
     await skip_complete(plan, index, patience)  # first: if it fails, the old run is still in its place
-    if there or fresh:
+    if there or fresh or left:  # a summary tells of a completed run, not of this one
         set_aside(path, unfinished=fresh)
     return RunStore.create(path, plan)
 
@@ -172,7 +175,7 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
     """Rename a run's files, so that a new run can begin and nothing is lost.
 
     Args:
-        path: The state file; the journal and the directory of built files lie beside it.
+        path: The state file; the journal, the directory of built files and the summary lie beside it.
         unfinished: Whether a run may be put aside that is not finished, or can't even be read.
 
     Returns:
@@ -190,9 +193,14 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
             raise ReleaseKitError(E.STATE_EXISTS, message, "run the same command again: it goes on with that run")
         suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         aside = path.with_name(f"{path.name}.{suffix}")
-        dist = path.parent / DIST_DIRECTORY
+        dist, summary = path.parent / DIST_DIRECTORY, _summary_path(path)
         # The journal last: until then a crash leaves the run in its place.
-        names = {path: aside, dist: dist.with_name(f"{dist.name}.{suffix}"), journal_path(path): journal_path(aside)}
+        names = {old: old.with_name(f"{old.name}.{suffix}") for old in (summary, path, dist)}
+        names[journal_path(path)] = journal_path(aside)
         return [old.rename(new) for old, new in names.items() if old.exists()]
     finally:
         lock.release()
+
+
+def _summary_path(path: Path) -> Path:
+    return Path(os.path.realpath(path)).with_name(SUMMARY_FILENAME)
