@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.schemas import checked
 from tests.small_workspace import filenames
 from tests.support import INDEX, KILL_AT, digests
 
@@ -30,7 +30,7 @@ def dry_run(workspace: Workspace, *options: str, code: int = 0) -> dict[str, Any
     done = workspace.releasekit(*PUBLISH, "--dry-run", "--json", *options)
     assert done.returncode == code, done.stderr
     assert everything(workspace) == before
-    return {package["package"]: package for package in json.loads(done.stdout)["packages"]}
+    return {package["package"]: package for package in checked("publish-dry-run", done.stdout)["packages"]}
 
 
 @pytest.fixture

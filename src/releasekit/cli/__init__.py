@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from releasekit import logging
-from releasekit.errors import ReleaseKitError
+from releasekit.errors import E, ReleaseKitError
 from releasekit.escape import printable
 from releasekit.redaction import redact
 
@@ -122,10 +122,7 @@ def _run() -> int:
         code: int | None = releasekit.main(standalone_mode=False, color=_COLOUR)
     except ReleaseKitError as error:
         _complain(str(error))
-        if "--json" in sys.argv:
-            from releasekit.cli.output import print_json  # noqa: PLC0415  # only on errors
-
-            print_json({"error": redact(error.message), "code": error.code, "hint": error.hint})
+        _print_error(error.message, error.code, error.hint)
         return 1
     except click.ClickException as error:
         _show(error)
@@ -136,9 +133,19 @@ def _run() -> int:
     except BrokenPipeError:  # an OSError, but not one to complain of: nobody reads
         raise
     except OSError as error:
-        _complain(f"{error}\n  hint: check the path, its permissions and the space on the disk")
+        hint = "check the path, its permissions and the space on the disk"
+        _complain(f"{error}\n  hint: {hint}")
+        _print_error(str(error), E.FILE_FAILED, hint)
         return 1
     return code or 0
+
+
+def _print_error(message: str, code: E, hint: str) -> None:
+    """Tell a machine that waits for a document what there is instead."""
+    if "--json" in sys.argv:
+        from releasekit.cli.output import print_json  # noqa: PLC0415  # only on errors
+
+        print_json({"error": redact(message), "code": code, "hint": hint})
 
 
 def _show(error: click.ClickException) -> None:

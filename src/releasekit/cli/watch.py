@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import time
@@ -54,14 +53,14 @@ def follow(workspace: Path, *, quiet: bool = False) -> int:
     with output.needing_a_run(workspace):
         watch = _Watch(path)
     signal.signal(signal.SIGTERM, _interrupt)  # it has a terminal to give back
-    shown: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
-    if not quiet and can_be_live(sys.stdout):
-        shown = lambda: live(sys.stdout, lambda: watch.view, keep=False)  # noqa: E731
-    elif not quiet:
-        click.echo(in_one_line(counts(watch.view.state)))
-        watch.tell = _print
     try:
-        with shown():
+        if not quiet and can_be_live(sys.stdout):
+            with live(sys.stdout, lambda: watch.view, keep=False):
+                watch.until_over()
+        else:
+            if not quiet:
+                click.echo(in_one_line(counts(watch.view.state)))
+                watch.tell = _print
             watch.until_over()
     except KeyboardInterrupt:
         if not quiet:
@@ -91,13 +90,14 @@ class _Watch:
         free = 0
         while not self.view.state.is_finished() and free < _FREE:
             begun = time.perf_counter()
-            self._look_again()
+            self.look_again()
             time.sleep(max(INTERVAL, (time.perf_counter() - begun) / SHARE))
             free = free + 1 if is_held(self._path) is False else 0
         self._seen = None
-        self._look_again()
+        self.look_again()
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
+        """Look, if there is anything new."""
         mark = self._mark()
         if mark == self._seen and bool(is_held(self._path)) == self.view.working:
             return

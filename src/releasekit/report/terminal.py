@@ -64,26 +64,25 @@ def live(stream: TextIO, look: Callable[[], View], *, keep: bool) -> Iterator[No
         look: Gives the run; called in a thread.
         keep: Leave the last table there at the end, rather than take it away.
     """
-    console = Console(file=stream)
-    drawing = _Drawing(console, look, keep=keep)
-    stopped = Event()
-    thread = Thread(target=_redraw, args=(drawing, stopped), name="releasekit-table", daemon=True)
-    with _unharmed():
+    console, before, stopped = Console(file=stream), sys.stderr, Event()
+    with _unharmed() as harm:
+        drawing = _Drawing(console, look, keep=keep)
         drawing.start(refresh=True)
+        thread = Thread(target=_redraw, args=(drawing, stopped), name="releasekit-table", daemon=True)
         thread.start()
-    before = sys.stderr
-    if stream.isatty() and before.isatty():
-        sys.stderr = cast("TextIO", _Above(console, before))
+    if harm:
+        yield
+        return
+    above = _Above(console, before)
+    if before.isatty():
+        sys.stderr = cast("TextIO", above)
     try:
         yield
     finally:
-        if isinstance(sys.stderr, _Above):
-            with _unharmed():
-                sys.stderr.finish()
-            sys.stderr = before
+        above.finish()
+        sys.stderr = before
         stopped.set()
-        if thread.is_alive():
-            thread.join()
+        thread.join()
         with _unharmed():
             drawing.stop()
 
@@ -160,8 +159,11 @@ class _Above(io.TextIOBase):
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            # Soft: a terminal wraps a long line by itself, and copies it as one.
-            self._console.print(Text.from_ansi(line), soft_wrap=True, highlight=False)
+            try:
+                # Soft: a terminal wraps a long line by itself, and copies it as one.
+                self._console.print(Text.from_ansi(line), soft_wrap=True, highlight=False)
+            except Exception:  # noqa: BLE001  # a table that can't be drawn again must not swallow the log
+                self._stream.write(f"{line}\n")
         return len(text)
 
     def finish(self) -> None:
