@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
+from releasekit.palette import PALETTE
 from releasekit.report.columns import cells, columns, fit, shrunk, total
 
 WIDE = ("包裹", "core", "\uff46\uff55\uff4c\uff4c", "e\u0301", "한글-x", "")
@@ -32,3 +33,8 @@ def test_columns_give_in_order_and_no_more_than_is_needed() -> None:
     assert total(shrunk([10, 5, 20], 12, least)) <= 12
     assert shrunk([10, 5, 20], 1, least) == [3, 5, 0]
     assert shrunk([2, 5, 1], 1, least) == [2, 5, 0]
+
+
+@pytest.mark.parametrize("glyph", [look.glyph for look in PALETTE.values()])
+def test_a_glyph_takes_one_cell_as_its_palette_promises(glyph: str) -> None:
+    assert cells(glyph) == cell_len(glyph) == 1

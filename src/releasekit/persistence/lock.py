@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, Self
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from releasekit.errors import E, ReleaseKitError
 
@@ -37,6 +36,8 @@ class RunLock:
     """
 
     def __init__(self, directory: Path) -> None:
+        from filelock import FileLock, Timeout  # noqa: PLC0415  # slow, and who only asks `is_held` does without
+
         if not directory.is_dir():  # the lock would make it, and leave it there
             raise FileNotFoundError(errno.ENOENT, "there is no such directory to keep a run in", str(directory))
         self.path = directory / LOCK_FILENAME

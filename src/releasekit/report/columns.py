@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from releasekit.palette import PALETTE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -11,11 +13,12 @@ GAP: Final = "  "
 """What stands between two columns."""
 
 _ELLIPSIS: Final = "…"
+_NARROW: Final = str.maketrans(dict.fromkeys((_ELLIPSIS, *(look.glyph for look in PALETTE.values())), "x"))
 
 
 def cells(text: str) -> int:
     """Tell how many cells a text takes, which must have nothing in it that steers a terminal."""
-    if text.isascii():
+    if text.isascii() or text.translate(_NARROW).isascii():
         return len(text)
     from rich.cells import cell_len  # noqa: PLC0415  # slow to import, and seldom needed
 
@@ -29,7 +32,7 @@ def fit(text: str, width: int) -> str:
         return text + " " * (width - length)
     if width <= 0:
         return ""
-    if text.isascii():
+    if text.translate(_NARROW).isascii():
         return text[: width - 1] + _ELLIPSIS
     from rich.cells import set_cell_size  # noqa: PLC0415  # likewise
 
