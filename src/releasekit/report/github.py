@@ -39,6 +39,9 @@ SUMMARY_SIZE: Final = 1 << 20
 GRAPH_SIZE: Final = 50_000
 """Characters of a graph that Mermaid draws, if nobody configures it."""
 
+EDGES: Final = 500
+"""Arrows that it draws, likewise."""
+
 ROWS: Final = 1_000
 """Packages in the table; more take a browser too long."""
 
@@ -146,7 +149,7 @@ def summary(view: View, next_step: str, graph: str, size: int = SUMMARY_SIZE) ->
         body.append(line)
     if len(body) < len(ordered):
         body += ["", f"and {len(ordered) - len(body)} more, which `releasekit status` shows."]
-    if len(graph) > GRAPH_SIZE or _size(graph) > room:
+    if len(graph) > GRAPH_SIZE or graph.count(" --> ") > EDGES or _size(graph) > room:
         picture = ["", "The graph is too large to be shown here: see `releasekit diagram`."]
     else:
         picture = ["", "```mermaid", graph.rstrip(), "```"]

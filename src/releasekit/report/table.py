@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.errors import headline
@@ -33,8 +34,8 @@ _MINUTE: Final = 60
 _HOUR: Final = 3600
 _EXACT: Final = 10  # seconds below which tenths are told
 _FIRST: Final = (*IN_FLIGHT, PackageStatus.FAILED, PackageStatus.PENDING)
-_NAME, _VERSION, _NOTE = (1, 2, 5)
-_LEAST: Final = ((_NOTE, 24), (_NAME, 16), (_VERSION, 8), (_NOTE, 8), (_NAME, 8), (_NOTE, 0), (4, 0), (_VERSION, 0))
+_NAME, _VERSION, _STATUS, _TIME, _NOTE = range(1, len(HEADINGS))
+_LEAST: Final = ((_NOTE, 16), (_NAME, 24), (_NOTE, 0), (_VERSION, 8), (_TIME, 0), (_NAME, 8), (_VERSION, 0))
 """Which column gives when a terminal is narrow, and what it keeps."""
 
 
@@ -78,9 +79,7 @@ class Line(NamedTuple):
 
 def rows(view: View) -> list[Row]:
     """Tell the packages of a run, in publishing order."""
-    blocked, now = view.state.blocked_packages(), view.now
-    ordered = sorted(view.state.packages.values(), key=lambda package: (package.level, package.name))
-    return [_row(package, view, blocked, now) for package in ordered]
+    return _rows(view, _ordered(view.state))
 
 
 def table(view: View, *, width: int | None = None, height: int | None = None) -> list[Line]:
@@ -91,21 +90,25 @@ def table(view: View, *, width: int | None = None, height: int | None = None) ->
         width: Cells that a line may have; None if any.
         height: Lines that there may be; None if any. At least one package is shown.
     """
-    every = rows(view)
-    widths = [max(map(cells, column)) for column in zip(HEADINGS, *(row.cells for row in every), strict=True)]
+    every = _ordered(view.state)
+    hidden: list[PackageState] = []
+    head = height is None or height > len(_FIRST) or len(every) + 1 <= height
+    if height is not None and len(every) + head > height:
+        room = max(1, height - head - 1)
+        ranked = sorted(every, key=_rank)
+        every, hidden = ranked[:room], ranked[room:]
+    shown = _rows(view, every)
+    widths = [max(map(cells, column)) for column in zip(HEADINGS, *(row.cells for row in shown), strict=True)]
+    if hidden:  # others will take their places, and the columns are to stay in theirs
+        widths[_NAME] = max(widths[_NAME], *(cells(_harmless(package.name)) for package in hidden))
+        widths[_VERSION] = max(widths[_VERSION], *(cells(_harmless(package.version)) for package in hidden))
+        widths[_STATUS] = max(map(len, PackageStatus))
     if width is not None:
         widths = shrunk(widths, width, _LEAST)
-    head = [Line(line(HEADINGS, widths), "bold")]
-    if height is None or len(every) + 1 <= height:
-        shown, hidden = every, []
-    else:
-        head = head if height > len(_FIRST) else []
-        room = max(1, height - len(head) - 1)
-        ranked = sorted(every, key=_rank)
-        shown, hidden = ranked[:room], ranked[room:]
-    lines = head + [Line(line(row.cells, widths), PALETTE[row.package.status].style) for row in shown]
+    lines = [Line(line(HEADINGS, widths), "bold")] if head else []
+    lines += [Line(line(row.cells, widths), PALETTE[row.package.status].style) for row in shown]
     if hidden:
-        statuses = [row.package.status for row in hidden]
+        statuses = [package.status for package in hidden]
         lines.append(Line(f"   and {len(hidden)} more: {_glyphs(statuses)}", "dim"))
     return lines if width is None else [Line(fit(text, width).rstrip(), style) for text, style in lines]
 
@@ -183,21 +186,34 @@ def span(seconds: float) -> str:
     return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE:02}m"
 
 
-def _row(package: PackageState, view: View, blocked: dict[str, tuple[str, ...]], now: float | None) -> Row:
-    worked = view.timeline.worked(package.name, now)
-    shown = (
-        PALETTE[package.status].glyph,
-        package.name,
-        package.version,
-        package.status.value,
-        span(worked) if worked else "",
-        note(package, view.state, blocked),
-    )
-    return Row(package, tuple(map(in_one_line, shown)))
+def _ordered(state: RunState) -> list[PackageState]:
+    return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
 
 
-def _rank(row: Row) -> tuple[int, bool]:
-    package = row.package
+def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
+    blocked, now = view.state.blocked_packages(), view.now
+    found = []
+    for package in packages:
+        worked = view.timeline.worked(package.name, now)
+        shown = (
+            PALETTE[package.status].glyph,
+            _harmless(package.name),
+            _harmless(package.version),
+            package.status.value,
+            span(worked) if worked else "",
+            in_one_line(note(package, view.state, blocked)),
+        )
+        found.append(Row(package, shown))
+    return found
+
+
+@lru_cache(maxsize=1 << 14)
+def _harmless(text: str) -> str:
+    """Do what `in_one_line` does, once for what is drawn again and again."""
+    return in_one_line(text)
+
+
+def _rank(package: PackageState) -> tuple[int, bool]:
     waits = package.status is PackageStatus.BUILDING and bool(package.artifacts)
     status = PackageStatus.PENDING if waits else package.status
     return _FIRST.index(status) if status in _FIRST else len(_FIRST), not waits
