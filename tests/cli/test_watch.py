@@ -88,8 +88,12 @@ def test_a_watch_goes_on_with_a_run_that_takes_the_place_of_another(tmp_path: Pa
         store.commit()
         watching.look_again()
         watching.look_again()
+        store.state["new"].fail("it broke")
+        store.commit()
+        watching.look_again()
 
-    assert [(event.package, event.trigger) for event in told if event.trigger] == [("new", Trigger.START_BUILDING)]
+    moves = [(event.package, event.trigger) for event in told if event.trigger]
+    assert moves == [("new", Trigger.START_BUILDING), ("new", Trigger.FAIL)]
     assert watching.view.working
 
 

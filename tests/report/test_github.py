@@ -219,23 +219,24 @@ def test_what_a_step_has_written_already_counts(tmp_path: Path) -> None:
     assert file.read_text() == "x" * 1000 + "more\\udcff"
 
 
-@pytest.mark.parametrize("kind", ["unset", "empty", "directory", "no directory", "pipe", "error"])
+@pytest.mark.parametrize(
+    "kind", ["unset", "empty", "directory", "no directory", "pipe", "pipe that is read", "what can not be made"]
+)
 def test_a_file_that_can_not_be_written_is_a_warning(kind: str, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    named = {
-        "unset": {},
-        "empty": {"V": ""},
-        "no directory": {"V": f"{tmp_path}/no/file"},
-        "pipe": {"V": f"{tmp_path}/pipe"},
-    }
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    pipe, written = tmp_path / "pipe", tmp_path / "written"
+    os.mkfifo(pipe)
+    files = {"empty": "", "directory": tmp_path, "no directory": tmp_path / "no" / "file", "pipe": pipe}
+    files |= {"pipe that is read": pipe, "what can not be made": written}
+    environ = {"V": str(files[kind])} if kind in files else {}
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if kind == "pipe that is read" else None
 
     def make(_: int) -> str:
-        raise ZeroDivisionError
+        return "x" if kind != "what can not be made" else str(1 // 0)
 
     with capture_logs() as logs:
-        github.append("V", make, named.get(kind, {"V": f"{tmp_path}/file" if kind == "error" else str(tmp_path)}))
-    os.close(reader)
+        github.append("V", make, environ)
+    if reader is not None:
+        os.close(reader)
 
     assert [(log["event"], log["log_level"], log["variable"]) for log in logs] == [
         ("releasekit.ci_file_failed", "warning", "V")

@@ -219,6 +219,7 @@ def test_jobs_share_what_is_left_and_a_failure_takes_what_it_blocks_along(clock:
 
     assert time_left(state, timeline, earlier, clock.now) == max(10, 50 / 4) + max(2 * 50, 100 / 4)
     state["d"].fail("it broke")
+    earlier["e"][PUBLISHING] = 1000
     assert time_left(state, timeline, earlier, clock.now) == 10 + 50
 
 
