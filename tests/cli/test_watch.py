@@ -14,7 +14,7 @@ from tests.support import KILL_AT
 
 from releasekit import RunState, RunStore, Trigger
 from releasekit.cli import watch
-from releasekit.pipeline.resume import set_aside
+from releasekit.pipeline.aside import set_aside
 from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:

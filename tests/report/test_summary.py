@@ -10,7 +10,7 @@ from tests.schemas import checked
 
 from releasekit import PackageStatus, RunState
 from releasekit.persistence import atomic
-from releasekit.pipeline.resume import SUMMARY_FILENAME
+from releasekit.pipeline.aside import SUMMARY_FILENAME
 from releasekit.report import summary
 from releasekit.report.timeline import Timeline
 from releasekit.state import STATE_FILENAME

@@ -6,7 +6,7 @@ import pytest
 
 from releasekit import RunState, RunStore
 from releasekit.lifecycle import PackageStatus
-from releasekit.pipeline.resume import set_aside
+from releasekit.pipeline.aside import set_aside
 from releasekit.report.time_left import time_left
 from releasekit.report.timeline import EARLIER_RUNS, Timeline, earlier_steps
 from releasekit.state import STATE_FILENAME

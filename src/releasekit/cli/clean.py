@@ -11,8 +11,8 @@ import click
 from releasekit.cli import output
 from releasekit.escape import in_one_line
 from releasekit.persistence.lock import RunLock
+from releasekit.pipeline.aside import SUMMARY_FILENAME
 from releasekit.pipeline.build import DIST_DIRECTORY
-from releasekit.pipeline.resume import SUMMARY_FILENAME
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     """Remove the files of a finished run.
 
-    That is the state file, the journal, the summary, the built files, and whatever --fresh kept aside. The lock file
-    stays: deleting it would let two processes in. What was published is not touched.
+    That is the state file, the journal, the summary, the built files, and whatever was kept aside. With them goes the
+    memory of what may have been sent, which a new run needs as long as the index does not show it. The lock file stays:
+    deleting it would let two processes in. What was published is not touched.
     """
     if not workspace.is_dir():
         raise no_run(workspace)

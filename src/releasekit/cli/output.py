@@ -137,11 +137,7 @@ def next_step(state: RunState, *, at_rest: bool) -> str:
 
 def conflicts_of(state: RunState) -> list[str]:
     """Name the packages that failed of a conflict, sorted."""
-    return failed_of(state, E.INDEX_CONFLICT, E.REBUILT_DIFFERS)
-
-
-def failed_of(state: RunState, *codes: E) -> list[str]:
-    """Name the packages that failed with one of some codes, sorted: a stored error begins with its code."""
+    codes = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}  # a stored error begins with its code
     return [name for name in state.failed_packages() if code_of(state[name].error) in codes]
 
 

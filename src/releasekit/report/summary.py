@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.escape import in_json
 from releasekit.logging import get_logger
 from releasekit.persistence import atomic
-from releasekit.pipeline.resume import SUMMARY_FILENAME
+from releasekit.pipeline.aside import summary_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from releasekit.report.timeline import Timeline
     from releasekit.state import RunState
 
@@ -56,7 +56,7 @@ def write(path: Path, state: RunState, timeline: Timeline, *, complete: bool) ->
         timeline: When it ended.
         complete: Whether nothing is left to do.
     """
-    file = Path(os.path.realpath(path)).with_name(SUMMARY_FILENAME)
+    file = summary_path(path)
     try:
         if complete:
             text = json.dumps(document(state, timeline), ensure_ascii=False, indent=2)
