@@ -15,7 +15,7 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     for file in files("releasekit").joinpath("schemas").iterdir()
 }
 _REGISTRY: Final = Registry().with_resources(
-    (schema["$id"], Resource.from_contents(schema)) for schema in SCHEMAS.values()
+    (f"{name}.json", Resource.from_contents(schema)) for name, schema in SCHEMAS.items()
 )
 _FORMATS: Final = FormatChecker(formats=())
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from releasekit.report.table import Line, View
+    from releasekit.state import PackageState
 
 __all__ = ["NOTE_WIDTH", "columns", "counts", "note", "shortened"]  # besides what is written here
 
@@ -87,6 +88,18 @@ def needing_a_run(workspace: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise no_run(workspace) from error
+
+
+def find_package(run: RunState, name: str) -> PackageState:
+    """Find a package by its name, or by another way to write that, as a user may.
+
+    Raises:
+        ReleaseKitError: There is none (`E.STATE_UNKNOWN_PACKAGE`).
+    """
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  # only where used
+
+    other = canonicalize_name(name)
+    return run[other if name not in run and other in run else name]
 
 
 def print_heading(state: RunState) -> None:

@@ -15,7 +15,7 @@ import stamina
 
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
-from releasekit.cli.stop import Stop, resume_command
+from releasekit.cli.stop import Stop, resume_command, same_command
 from releasekit.cli.watching import Watching
 from releasekit.errors import E
 from releasekit.escape import in_one_line, printable
@@ -111,8 +111,6 @@ def command(  # noqa: PLR0913  # one argument an option
     releasekit publish --index pypi            the packages of this directory, to uv's default index
     releasekit publish ws --index ./out        those of ws, as files in the directory out
     """  # noqa: D301  # click wants the character
-    watching = Watching(log_json=log_json, as_json=as_json)
-    logging.configure(level="warning" if watching.live and log_level == "info" else log_level, json=log_json)
     request = Request(
         workspace=workspace,
         index=index_name,
@@ -128,12 +126,21 @@ def command(  # noqa: PLR0913  # one argument an option
         allow_dirty=allow_dirty,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
-    stop = Stop()
+    stop = click.get_current_context().find_object(Stop) or Stop()
+    watching = Watching(log_json=log_json, as_json=as_json)
     with stop.listening(), watching.telling_errors():
+        logging.configure(level="warning" if watching.live and log_level == "info" else log_level, json=log_json)
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
         outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, watching))))
-    state, error, code = outcome.state, outcome.error, exit_code(outcome)
+        stop.code = exit_code(outcome)
+        _tell_end(outcome, stop.code, watching, as_json=as_json)
+        return stop.code
+
+
+def _tell_end(outcome: Outcome, code: int, watching: Watching, *, as_json: bool) -> None:
+    """Print what a release came to, and how to go on."""
+    state, error = outcome.state, outcome.error
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
             output.print_json(output.result(state) | {"exit_code": code, "error": redact(str(error or ""))})
@@ -148,7 +155,6 @@ def command(  # noqa: PLR0913  # one argument an option
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
     watching.conclude(state, error, _next_step(outcome))
-    return code
 
 
 def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
@@ -168,7 +174,7 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
     elif idle == len(forecasts):
         again = "nothing to do."
     else:
-        again = output.command_line(*(word for word in sys.argv[1:] if word != "--dry-run"))
+        again = same_command("--dry-run")
     click.echo(f"next: {in_one_line(again)}")
     return code
 

@@ -77,13 +77,14 @@ class Patience:
         raise AssertionError  # pragma: no cover  # the last attempt raises
 
 
-async def within(seconds: float, question: Callable[[], Awaitable[T]], index: str) -> T:
+async def within(seconds: float, question: Callable[[], Awaitable[T]], index: str, budget: float | None = None) -> T:
     """Ask an index until it has answered as it should, for so many seconds from now.
 
     Args:
         seconds: All that may be spent, also on an answer that does not come.
         question: Asks once, and raises `TransientError` if it should be asked again.
         index: The name of the index, for messages.
+        budget: Seconds that trying again may take, if that is less.
 
     Raises:
         TransientError: The last one; if there was none, it did not answer (`E.INDEX_UNREADABLE`).
@@ -100,7 +101,7 @@ async def within(seconds: float, question: Callable[[], Awaitable[T]], index: st
 
     try:
         async with asyncio.timeout(seconds):
-            return await Patience(seconds).spend_on(ask)
+            return await Patience(seconds if budget is None else min(budget, seconds)).spend_on(ask)
     except TimeoutError:
         raise last or TransientError(
             E.INDEX_UNREADABLE,

@@ -161,9 +161,9 @@ def _require_whole(package: Package, artifacts: Mapping[str, str]) -> None:
 
 
 async def ask(index: Index, package: str, version: str, patience: float = START_BUDGET) -> Mapping[str, str]:
-    """Ask an index what it has of one version of a package, and again for so many seconds.
+    """Ask an index what it has of one version of a package, and again for so many seconds, `START_BUDGET` at most.
 
     Raises:
         StepError: It could not be read.
     """
-    return await within(min(patience, START_BUDGET), partial(index.files, package, version), index.name)
+    return await within(START_BUDGET, partial(index.files, package, version), index.name, patience)
