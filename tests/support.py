@@ -53,8 +53,9 @@ class Workspace:
 
     @staticmethod
     def environ() -> dict[str, str]:
-        """Credentials that the server does not check, and nothing of the machine's own index settings."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_INDEX", "UV_PUBLISH"))}
+        """Credentials that the server does not check, and nothing of the machine's own index settings or CI job."""
+        others = ("UV_INDEX", "UV_PUBLISH", "GITHUB_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         return kept | {"UV_PUBLISH_USERNAME": "user", "UV_PUBLISH_PASSWORD": "canary-password", "COLUMNS": "120"}
 
     def state(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_the_library_pulls_in_neither_a_command_line_nor_a_network_client() -> N
         f"import sys; from releasekit import {', '.join(TOP)}; print(*{{name.split('.')[0] for name in sys.modules}})"
     )
     loaded = set(python(program))
-    assert {"releasekit", "transitions", "msgspec", "filelock"} <= loaded
+    assert {"releasekit", "transitions", "msgspec"} <= loaded
     assert not loaded & {"click", "rich", "requests", "urllib3", "pypi_simple", "stamina", "graphviz", "structlog"}
 
 

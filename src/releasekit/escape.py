@@ -32,6 +32,12 @@ def in_one_line(text: str) -> str:
     return printable(text.replace("\n", "\\n"))
 
 
+def in_markdown(text: str) -> str:
+    """Escape what `in_one_line` escapes, and all that Markdown or HTML could take for more than text, as entities."""
+    shown = in_one_line(text)
+    return "".join(c if c.isalnum() or not c.isascii() or c in " -." else f"&#{ord(c)};" for c in shown)
+
+
 def in_json(document: str) -> str:
     r"""Escape in a JSON document what `printable` escapes in a text; it is read back as the same document.
 

@@ -111,7 +111,7 @@ def test_status_of_a_killed_run_says_how_to_go_on(workspace: Workspace) -> None:
     shown = workspace.releasekit("status")
 
     assert "publishing" in shown.stdout
-    assert "If nothing is at work here any more, run the same" in shown.stdout.splitlines()[-1]
+    assert shown.stdout.splitlines()[-1].startswith("next: run the same `releasekit publish` command again")
 
 
 def test_a_failed_package_can_be_retried_by_name_or_with_all(begun: Workspace) -> None:

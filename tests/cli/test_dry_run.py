@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.index_faults import Fault, Kind, On
+from tests.schemas import checked
 from tests.small_workspace import filenames
 from tests.support import INDEX, KILL_AT, digests
 
@@ -38,7 +38,7 @@ def dry_run(workspace: Workspace, *options: str, code: int = 0) -> dict[str, Any
     done = workspace.releasekit(*PUBLISH, "--dry-run", "--json", *options)
     assert done.returncode == code, done.stderr
     assert everything(workspace) == before
-    return {package["package"]: package for package in json.loads(done.stdout)["packages"]}
+    return {package["package"]: package for package in checked("publish-dry-run", done.stdout)["packages"]}
 
 
 @pytest.fixture

@@ -18,10 +18,12 @@ from rich.console import Console
 from tests.hostile import HOSTILE, SURROGATES, commands, unescaped
 
 from releasekit import ReleaseKitError, RunState, RunStore, cli, logging, pipeline
-from releasekit.cli import demo, history, live, output, plan, publish, status
+from releasekit.cli import demo, history, output, plan, publish, status
 from releasekit.errors import E, headline
 from releasekit.escape import in_one_line, printable
 from releasekit.pipeline import Outcome
+from releasekit.report import terminal, words
+from releasekit.report.table import View
 from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
@@ -75,17 +77,20 @@ def invoke(command: click.Command, *arguments: object) -> str:
 def assert_shows_the_run(shown: Sequence[str]) -> None:
     """Compare the lines of a table, and of the errors below it, with a failed run, cell by cell."""
     names = sorted(HOSTILE)
+    assert [*map(str.strip, shown[0].split())] == ["package", "version", "status", "time"]
+    shown = shown[1:]
     version, state = 3 + NAME + 2, 3 + 2 * (NAME + 2)
     for line, name in zip(shown, names, strict=False):
         assert line[:3] == "✗  "
         assert unescaped(line[3:version].rstrip()) == name
         assert line[version:state].rstrip() == in_one_line(name)
-        assert line[state:].rstrip() == f"failed  {in_one_line(output.shortened(headline(name)))}".rstrip()
+        assert line[state:].rstrip() == f"failed        {in_one_line(words.shortened(headline(name)))}".rstrip()
     below = []
     for name in failed_run(HOSTILE).failed_packages():
         below += ["", f"{in_one_line(name)} failed:", *(f"  {line}" for line in printable(name).split("\n"))]
     assert shown[len(names) : len(names) + len(below)] == below
-    assert shown[len(names) + len(below) :][:2] == ["", f"{len(names)} packages: {len(names)} failed"]
+    end = ["", f"{'✗' * 40}  0 of {len(names)}", f"{len(names)} packages: {len(names)} failed"]
+    assert shown[len(names) + len(below) :][:3] == end
 
 
 def test_status_shows_every_text_in_its_cell(tmp_path: Path) -> None:
@@ -105,9 +110,9 @@ def test_a_row_has_the_colour_of_its_status_from_end_to_end(tmp_path: Path) -> N
     failed_run(HOSTILE).save(tmp_path / STATE_FILENAME)
     shown = screen(invoke(status.command, tmp_path))
 
-    for y, line in enumerate(shown.display[2 : 2 + len(HOSTILE)], 2):
+    for y, line in enumerate(shown.display[3 : 3 + len(HOSTILE)], 3):
         assert {shown.buffer[y][x].fg for x in range(len(line.rstrip()))} == {"red"}
-    assert shown.buffer[2 + len(HOSTILE) + 1][0].fg == "default"
+    assert shown.buffer[3 + len(HOSTILE) + 1][0].fg == "default"
 
 
 def test_the_end_of_a_release_shows_every_text_in_its_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +160,7 @@ def test_history_shows_every_text_in_its_cell(tmp_path: Path) -> None:
     moves = [line for line in shown[3:] if line[trigger:].startswith("fail ")]
     assert [unescaped(line[start:trigger].rstrip()) for line in moves] == list(HOSTILE)
     for line, text in zip(moves, HOSTILE, strict=True):
-        assert line[trigger:].endswith(in_one_line(output.shortened(headline(text))))
+        assert line[trigger:].endswith(in_one_line(words.shortened(headline(text))))
     summary = shown[shown.index("", 3) + 2 :]
     assert {unescaped(line[:NAME].rstrip()) for line in summary} == set(HOSTILE)
 
@@ -181,7 +186,7 @@ def test_the_live_table_shows_every_text_in_its_cell() -> None:
     for texts in (HOSTILE, HARMLESS):
         console = Console(file=StringIO(), width=WIDTH, height=200, force_terminal=True, color_system="standard")
         with console.capture() as capture:
-            console.print(live.table(failed_run(texts), 200))
+            console.print(terminal.renderable(terminal.frame(View(failed_run(texts)), WIDTH, 200)))
         printed[texts] = capture.get()
 
     assert styles(printed[HOSTILE]) == styles(printed[HARMLESS])
@@ -191,8 +196,8 @@ def test_the_live_table_shows_every_text_in_its_cell() -> None:
         assert line[:name].rstrip() == "✗"
         assert unescaped(line[name:version].rstrip()) == text
         assert line[version:state].rstrip() == in_one_line(text)
-        assert line[state:] == f"failed  {in_one_line(output.shortened(headline(text)))}"
-    assert shown[len(HOSTILE) :] == ["", f"{len(HOSTILE)} packages: {len(HOSTILE)} failed"]
+        assert line[state:] == f"failed        {in_one_line(words.shortened(headline(text)))}"
+    assert shown[len(HOSTILE) :][-1] == f"{len(HOSTILE)} packages: {len(HOSTILE)} failed"
 
 
 WRONG: tuple[Callable[[str], tuple[str, ...]], ...] = (

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from releasekit import PackageStatus, RunState
 from releasekit.cli import output
-from releasekit.cli.output import next_step, note
+from releasekit.cli.output import next_step
 from releasekit.errors import E
+from releasekit.report import words
+from releasekit.report.words import note
 
 
 def run(**errors: str) -> RunState:
@@ -21,7 +23,7 @@ def test_a_note_is_one_line_and_says_why() -> None:
     blocked = state.blocked_packages()
 
     assert note(state["a"], state, blocked) == "first second"
-    assert len(note(state["b"], state, blocked)) == output.NOTE_WIDTH + 2
+    assert len(note(state["b"], state, blocked)) == words.NOTE_WIDTH + 2
     assert note(state["c"], state, blocked) == "blocked by a, b"
     state["c"].skip("not wanted")
     assert note(state["c"], state, blocked) == "not wanted"
@@ -42,7 +44,7 @@ def test_a_package_that_only_says_a_code_did_not_fail_of_it() -> None:
         a=f"{E.BUILD_FAILED}: setup.py printed {E.INDEX_CONFLICT}: hello", b=f"{E.INDEX_CONFLICT}: {'x' * 99_999}"
     )
 
-    assert output.conflicts_of(state) == ["b"]
+    assert words.conflicts_of(state) == ["b"]
 
 
 def test_a_built_package_that_was_held_says_so() -> None:
@@ -85,8 +87,8 @@ def test_counts_follow_the_lifecycle() -> None:
     state = run(a="", b="broken")
     state.init_package("s", status=PackageStatus.SKIPPED, reason="private")
 
-    assert output.counts(state) == "3 packages: 1 pending, 1 skipped, 1 failed"
-    assert output.counts(RunState("")) == "0 packages: none"
+    assert words.counts(state) == "3 packages: 1 pending, 1 skipped, 1 failed"
+    assert words.counts(RunState("")) == "0 packages: none"
 
 
 def test_a_command_can_be_pasted_into_a_shell() -> None:

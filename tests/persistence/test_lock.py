@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ import pytest
 from tests.support import holding
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.persistence import lock as locks
 from releasekit.persistence.lock import LOCK_FILENAME, RunLock, holder
 
 if TYPE_CHECKING:
@@ -288,3 +290,47 @@ def test_a_lock_that_the_file_system_refuses_is_an_error_that_says_so(
     with monkeypatch.context() as patch:
         patch.setattr("fcntl.flock", refuse)
         lock.release()  # free when the process ends
+
+
+def test_who_asks_is_told_whether_the_lock_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    assert locks.is_held(path) is False
+    lock = RunLock(tmp_path)
+    assert locks.is_held(path) is True
+    lock.release()
+    assert locks.is_held(path) is False
+    assert (tmp_path / LOCK_FILENAME).exists()
+
+
+def test_who_asks_keeps_nobody_from_the_lock(tmp_path: Path) -> None:
+    """A shared lock that is held for an instant, whenever somebody asks, is waited for."""
+    RunLock(tmp_path).release()
+    ending = threading.Event()
+
+    def ask() -> None:
+        while not ending.is_set():
+            locks.is_held(tmp_path / "state.json")
+
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    try:
+        for _ in range(200):
+            RunLock(tmp_path).release()
+    finally:
+        ending.set()
+        for thread in asking:
+            thread.join()
+
+
+@pytest.mark.parametrize("call", ["os.open", "fcntl.flock"])
+def test_a_lock_that_can_not_be_asked_for_is_neither(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / LOCK_FILENAME).touch()
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, "not here")
+
+    monkeypatch.setattr(f"releasekit.persistence.lock.{call}", fail)
+    assert locks.is_held(tmp_path / "state.json") is None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from releasekit import logging
-from releasekit.errors import ReleaseKitError
+from releasekit.errors import E, ReleaseKitError
 from releasekit.escape import printable
 from releasekit.redaction import redact
 
@@ -156,7 +156,9 @@ def _run(stop: Stop) -> int:
     except BrokenPipeError:  # an OSError, but not one to complain of: nobody reads
         raise
     except OSError as error:
-        _complain(f"{error}\n  hint: check the path, its permissions and the space on the disk")
+        hint = "check the path, its permissions and the space on the disk"
+        _complain(f"{error}\n  hint: {hint}")
+        _document(error=redact(str(error)), code=E.FILE_FAILED, hint=hint)
         return 1
     return code or 0
 

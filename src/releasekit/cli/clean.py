@@ -12,6 +12,7 @@ from releasekit.cli import output
 from releasekit.cli.report import REPORT_FILENAME
 from releasekit.escape import in_one_line
 from releasekit.persistence.lock import RunLock
+from releasekit.pipeline.aside import SUMMARY_FILENAME
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
 
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     """Remove the files of a finished run.
 
-    That is the state file, the journal, the built files, the workspace's report, and whatever was kept aside. With them
-    goes the memory of what may have been sent, which a new run needs as long as the index does not show it. The lock
-    file stays: deleting it would let two processes in. What was published is not touched.
+    That is the state file, the journal, the summary, the built files, the workspace's report, and whatever was kept
+    aside. With them goes the memory of what may have been sent, which a new run needs as long as the index does not
+    show it. The lock file stays: deleting it would let two processes in. What was published is not touched.
     """
     if not workspace.is_dir():
         raise no_run(workspace)
@@ -65,5 +66,5 @@ def _files_of_runs(workspace: Path) -> list[Path]:
     journal = journal_path(workspace / STATE_FILENAME)
     # The journal lies beside the state file itself, which may be elsewhere and linked to.
     places = [workspace] if os.path.realpath(workspace) == str(journal.parent) else [workspace, journal.parent]
-    names = (STATE_FILENAME, journal.name, DIST_DIRECTORY, REPORT_FILENAME)
+    names = (STATE_FILENAME, journal.name, DIST_DIRECTORY, SUMMARY_FILENAME, REPORT_FILENAME)
     return [path for place in places for name in names for path in sorted(place.glob(f"{name}*"))]

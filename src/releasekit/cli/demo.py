@@ -24,6 +24,7 @@ from releasekit.logging import configure
 from releasekit.palette import PALETTE
 from releasekit.pipeline import Request, process, release
 from releasekit.pipeline.directory_index import sha256
+from releasekit.report.columns import columns
 from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def command(*, directory: Path | None) -> None:
         ("state file", str(workspace / STATE_FILENAME)),
         *(("picture", str(picture)) for picture in pictures),
     ]
-    for line in output.columns(rows):
+    for line in columns(rows):
         click.echo(f"   {in_one_line(line)}")
     again = in_one_line(output.command_line("status", str(workspace)))
     click.echo(f"\nnext: {again}, or publish a workspace of your own.")

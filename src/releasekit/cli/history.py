@@ -11,6 +11,8 @@ from releasekit.cli.history_summary import seconds_of
 from releasekit.errors import headline
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
+from releasekit.report import words
+from releasekit.report.columns import columns
 from releasekit.state import STATE_FILENAME, no_run
 from releasekit.state.analysis import analyse
 from releasekit.state.history import durations, read_history
@@ -54,10 +56,10 @@ def command(*, workspace: Path, packages: tuple[str, ...], summary: bool, as_jso
         output.print_json(_document(history, events))
         return
     output.print_heading(run)
-    for line in output.columns([("time (UTC)", "package", "trigger", "status", "took", ""), *map(_row, events)]):
+    for line in columns([("time (UTC)", "package", "trigger", "status", "took", ""), *map(_row, events)]):
         click.echo(line)
     click.echo()
-    for line in output.columns([*_durations(run, events)]):
+    for line in columns([*_durations(run, events)]):
         click.echo(line)
 
 
@@ -84,7 +86,7 @@ def _row(event: Event) -> tuple[str, ...]:
 def _note(carried: Mapping[str, Any]) -> str:
     if "artifacts" in carried:
         return in_one_line(", ".join(carried["artifacts"]))
-    return in_one_line(output.shortened(headline("".join(carried.values())))) if carried else ""
+    return in_one_line(words.shortened(headline("".join(carried.values())))) if carried else ""
 
 
 def _durations(run: RunState, events: Sequence[Event]) -> Iterator[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from releasekit.cli import output
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
+from releasekit.report.columns import columns
 from releasekit.state import graph
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def print_summary(history: History, analysis: Analysis) -> None:
     ):
         if title:
             click.echo(title)
-        for line in output.columns([*part]):
+        for line in columns([*part]):
             click.echo(line)
         click.echo()
     click.echo(

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -14,23 +15,21 @@ import click
 
 from releasekit import escape
 from releasekit.escape import in_one_line, printable
-from releasekit.palette import PALETTE
 from releasekit.report import words
+from releasekit.report.table import foot, table
 from releasekit.state import STATE_FILENAME, RunState, no_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from releasekit.report.table import Line, View
     from releasekit.state import PackageState
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-NOTE_WIDTH: Final = words.NOTE_WIDTH
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
-note, shortened, counts = words.note, words.shortened, words.counts
-conflicts_of = words.conflicts_of
-
+_ATTRIBUTES: Final = ("bold", "dim")
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 
 
@@ -70,8 +69,19 @@ def load_run(workspace: Path) -> RunState:
     Raises:
         ReleaseKitError: There is none (`E.STATE_NOT_FOUND`), or it can't be trusted (`E.STATE_CORRUPTED`).
     """
-    try:
+    with needing_a_run(workspace):
         return RunState.load(workspace / STATE_FILENAME)
+
+
+@contextmanager
+def needing_a_run(workspace: Path) -> Iterator[None]:
+    """Say that a workspace has no run, rather than that a file is missing.
+
+    Raises:
+        ReleaseKitError: It has none (`E.STATE_NOT_FOUND`).
+    """
+    try:
+        yield
     except FileNotFoundError as error:
         raise no_run(workspace) from error
 
@@ -94,29 +104,23 @@ def print_heading(state: RunState) -> None:
     click.echo(f"{in_one_line(begun)}\n")
 
 
-def print_run(state: RunState) -> None:
-    """Print a run as a table, and how many packages are in which status."""
-    blocked = state.blocked_packages()
-    ordered = words.in_order(state)
-    rows = [
-        [*map(in_one_line, (PALETTE[p.status].glyph, p.name, p.version, p.status.value, note(p, state, blocked)))]
-        for p in ordered
-    ]
+def print_run(view: View) -> None:
+    """Print a run as a table, what its failed packages say, and how many packages are in which status."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line, package in zip(columns(rows), ordered, strict=True):
-        *styles, colour = PALETTE[package.status].style.split()
-        click.secho(line[:width], fg=colour, bold="bold" in styles)
-    for name in state.failed_packages():
+    print_lines(table(view, width=width))
+    for name in view.state.failed_packages():
         click.echo(f"\n{in_one_line(name)} failed:")
-        click.echo(indent("\n".join(printable(state[name].error).splitlines()[-ERROR_LINES:]), "  "))
-    click.echo(f"\n{counts(state)}")
+        click.echo(indent("\n".join(printable(view.state[name].error).splitlines()[-ERROR_LINES:]), "  "))
+    click.echo()
+    print_lines(foot(view, width=width))
 
 
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align rows of text in columns, two spaces apart."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def print_lines(lines: Sequence[Line]) -> None:
+    """Print lines in their styles."""
+    for text, style in lines:
+        attributes = style.split()
+        colour = next((word for word in attributes if word not in _ATTRIBUTES), None)
+        click.secho(text, fg=colour, bold="bold" in attributes or None, dim="dim" in attributes or None)
 
 
 def next_step(state: RunState, *, at_rest: bool) -> str:
@@ -134,7 +138,7 @@ def result(state: RunState) -> dict[str, Any]:
         "finished": state.is_finished(),
         "packages": {p.name: p.fields() | {"artifacts": dict(p.artifacts)} for p in packages},
         "blocked": state.blocked_packages(),
-        "conflicts": conflicts_of(state),
+        "conflicts": words.conflicts_of(state),
     }
 
 

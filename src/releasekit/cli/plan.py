@@ -12,6 +12,7 @@ from releasekit import pipeline
 from releasekit.cli import output
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
+from releasekit.report.columns import columns
 from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
         output.print_json({"packages": [{field: getattr(p, field) for field in fields} for p in packages]})
         return
     rows = [[*map(in_one_line, (str(p.level), p.name, p.version, _why(p)))] for p in packages]
-    for line in output.columns([("level", "package", "version", ""), *rows]):
+    for line in columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
     wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
     click.echo(f"\n{wanted} of {len(packages)} to be published.")

@@ -17,6 +17,7 @@ import stamina
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
 from releasekit.cli.stop import Stop, resume_command, same_command
+from releasekit.cli.watching import Watching
 from releasekit.errors import E
 from releasekit.escape import in_one_line, printable
 from releasekit.pipeline import STOPS, Action, Request, forecast, release
@@ -26,6 +27,8 @@ from releasekit.pipeline.outcome import NotShownError
 from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT
 from releasekit.redaction import redact
+from releasekit.report import words
+from releasekit.report.columns import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
     from releasekit.pipeline import Forecast, Orchestrator, Outcome
     from releasekit.report.write import Keeper
-    from releasekit.state import RunState, Transition
+    from releasekit.state import Transition
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -132,36 +135,37 @@ def command(  # noqa: PLR0913  # one argument an option
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = click.get_current_context().find_object(Stop) or Stop()
-    with stop.listening():
-        live = sys.stderr.isatty() and not log_json
-        logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
+    watching = Watching(log_json=log_json, as_json=as_json)
+    with stop.listening(), watching.telling_errors():
+        logging.configure(level="warning" if watching.live and log_level == "info" else log_level, json=log_json)
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
         with _kept(report) as keeper:
-            outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, live=live, keeper=keeper))))
+            outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, watching, keeper))))
             stop.code = exit_code(outcome)
             if keeper:
                 keeper.problem = outcome.error
-        _tell_end(outcome, stop.code, as_json=as_json)
+        _tell_end(outcome, stop.code, watching, as_json=as_json)
         return stop.code
 
 
-def _tell_end(outcome: Outcome, code: int, *, as_json: bool) -> None:
+def _tell_end(outcome: Outcome, code: int, watching: Watching, *, as_json: bool) -> None:
     """Print what a release came to, and how to go on."""
     state, error = outcome.state, outcome.error
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
             output.print_json(output.result(state) | {"exit_code": code, "error": redact(str(error or ""))})
         else:
-            output.print_run(state)
+            output.print_run(watching.view(state))
             if code == INTERRUPTED:
                 click.echo("interrupted: nothing is in flight any more")
-            click.echo(output.next_step(state, at_rest=True) if not error else f"next: {printable(error.hint)}")
+            click.echo(_next_step(outcome))
     with unless_gone(sys.stderr):
         if error:
             click.echo(f"error: {printable(redact(str(error)))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
+    watching.conclude(state, error, _next_step(outcome))
 
 
 def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
@@ -172,7 +176,7 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
         output.print_json({"packages": [each._asdict() for each in forecasts], "exit_code": code})
         return code
     rows = [(each.package, each.version, each.action.value, each.why or ", ".join(each.files)) for each in forecasts]
-    for line in output.columns([[*map(in_one_line, row)] for row in rows]):
+    for line in columns([[*map(in_one_line, row)] for row in rows]):
         click.echo(line)
     idle = sum(each.action in {Action.NOTHING, Action.HELD, *STOPS} for each in forecasts)
     click.echo(f"\n{len(forecasts) - idle} of {len(forecasts)} packages to be worked on. Nothing was touched.")
@@ -186,6 +190,10 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
     return code
 
 
+def _next_step(outcome: Outcome) -> str:
+    return f"next: {printable(outcome.error.hint)}" if outcome.error else output.next_step(outcome.state, at_rest=True)
+
+
 def exit_code(outcome: Outcome) -> int:
     """Tell a release's exit code, as the group's help lists them."""
     state, error = outcome.state, outcome.error
@@ -193,20 +201,20 @@ def exit_code(outcome: Outcome) -> int:
         return DONE
     if outcome.interrupted:
         return INTERRUPTED
-    if output.conflicts_of(state) or (error and error.code in {E.INDEX_CONFLICT, E.PUBLISHED_MISSING}):
+    if words.conflicts_of(state) or (error and error.code in {E.INDEX_CONFLICT, E.PUBLISHED_MISSING}):
         return CONFLICT
     return PARTLY_PUBLISHED if outcome.arrived else NOTHING_PUBLISHED
 
 
 @contextmanager
-def _watch(stop: Stop, orchestrator: Orchestrator, *, live: bool, keeper: Keeper | None) -> Iterator[None]:
+def _watch(stop: Stop, watching: Watching, keeper: Keeper | None, orchestrator: Orchestrator) -> Iterator[None]:
     """Show and log a run while it works, and have it stopped gently."""
     stop.gently = orchestrator.stop
     orchestrator.state.listen(log_move)
     if keeper:
         orchestrator.state.listen(keeper.moved)
         keeper.begin(orchestrator.store.path, orchestrator.state)
-    with _live_table(orchestrator.state) if live else nullcontext():
+    with watching.over(orchestrator.store):
         yield
 
 
@@ -240,9 +248,3 @@ def _kept(file: Path | None) -> AbstractContextManager[Keeper | None]:
     from releasekit.report.write import Keeper  # noqa: PLC0415  # a template engine, only for who wants a report
 
     return Keeper(file)
-
-
-def _live_table(state: RunState) -> AbstractContextManager[object]:
-    from releasekit.cli.live import live_table  # noqa: PLC0415  # rich, only for a terminal
-
-    return live_table(state)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from releasekit.cli import output
+from releasekit.persistence.lock import is_held
+from releasekit.report.look import look
+from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,16 +17,27 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @output.workspace_argument
+@click.option("--watch", is_flag=True, help="Follow the run until nobody is at work on it any more, or until Ctrl-C.")
 @output.json_option
-def command(*, workspace: Path, as_json: bool) -> None:
+def command(*, workspace: Path, watch: bool, as_json: bool) -> int:
     """Show how far the run is.
 
-    Reads the state file only: it can be called while a run is at work.
+    Reads without the lock: it can be called while a run is at work. --watch redraws the table on a terminal, and
+    prints a line per transition elsewhere; with --json it prints the document when the run is over.
     """
-    state = output.load_run(workspace)
+    if watch:
+        from releasekit.cli.watch import follow  # noqa: PLC0415  # only then
+
+        code = follow(workspace, quiet=as_json)
+        if code:
+            return code
     if as_json:
-        output.print_json(output.result(state))
-    else:
-        output.print_heading(state)
-        output.print_run(state)
-        click.echo(output.next_step(state, at_rest=False))
+        output.print_json(output.result(output.load_run(workspace)))
+        return 0
+    with output.needing_a_run(workspace):
+        view = look(workspace / STATE_FILENAME)
+    output.print_heading(view.state)
+    output.print_run(view)
+    at_rest = is_held(workspace / STATE_FILENAME) is False
+    click.echo(output.next_step(view.state, at_rest=at_rest))
+    return 0

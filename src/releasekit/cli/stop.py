@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SHOW_CURSOR: Final = "\x1b[?25h"
+
 NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
 LEAVE: Final = 2.0
 """Seconds after a second signal in which what is at work may still be ended in an orderly way."""
@@ -153,7 +155,8 @@ class Stop:
     def _say_so(self) -> None:
         """Say it past `sys.stderr`, whose locks may be held by who waits to write."""
         if self.code:
-            text = f"left at once\n{resume_command()}\n"
+            shown = SHOW_CURSOR if sys.stderr.isatty() else ""  # a live table has hidden it
+            text = f"{shown}left at once\n{resume_command()}\n"
             with suppress(OSError, ValueError):
                 os.write(sys.stderr.fileno(), text.encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
 

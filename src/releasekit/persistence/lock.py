@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from releasekit.errors import E, ReleaseKitError
 
 LOCK_FILENAME: Final = ".releasekit-state.lock"
+
+_PATIENCE: Final = 0.05
+"""Seconds that the lock is tried for: who asks `is_held` has it for an instant."""
+
+_POLL: Final = 0.01  # seconds
 
 
 class RunLock:
@@ -31,11 +36,15 @@ class RunLock:
     """
 
     def __init__(self, directory: Path) -> None:
+        from filelock import FileLock, Timeout  # noqa: PLC0415  # slow, and who only asks `is_held` does without
+
         if not directory.is_dir():  # the lock would make it, and leave it there
             raise FileNotFoundError(errno.ENOENT, "there is no such directory to keep a run in", str(directory))
         self.path = directory / LOCK_FILENAME
         # A soft lock would outlive its process; thread_local would let another thread hold it a second time.
-        self._lock = FileLock(self.path, timeout=0, thread_local=False, fallback_to_soft=False)
+        self._lock = FileLock(
+            self.path, timeout=_PATIENCE, poll_interval=_POLL, thread_local=False, fallback_to_soft=False
+        )
         try:
             self._lock.acquire()
         except Timeout:
@@ -59,6 +68,30 @@ class RunLock:
         """Give the lock back. If that can't be, it is free when the process ends."""
         with contextlib.suppress(OSError):
             self._lock.release()
+
+
+def is_held(path: Path) -> bool | None:
+    """Tell whether somebody holds the lock of the run in a state file, without keeping anybody from it.
+
+    Returns:
+        None if that can't be told.
+    """
+    try:
+        fd = os.open(Path(os.path.realpath(path)).with_name(LOCK_FILENAME), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    else:
+        return False
+    finally:
+        os.close(fd)
 
 
 def holder(path: Path) -> str:

@@ -16,6 +16,9 @@ from releasekit.state import RunState, journal_path, there_is_a_run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SUMMARY_FILENAME: Final = ".releasekit-summary.json"
+"""What a completed run leaves for the next job, beside its state file: see `report.summary`."""
+
 _TIME: Final = "%Y%m%dT%H%M%S.%fZ"
 _ASIDE: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
 
@@ -24,7 +27,7 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
     """Rename a run's files, so that a new run can begin and nothing is lost.
 
     Args:
-        path: The state file; the journal and the directory of built files lie beside it.
+        path: The state file; the journal, the directory of built files and the summary lie beside it.
         unfinished: Whether a run may be put aside that is not finished, or can't even be read.
 
     Returns:
@@ -42,12 +45,18 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
             raise ReleaseKitError(E.STATE_EXISTS, message, "run the same command again: it goes on with that run")
         suffix = datetime.now(UTC).strftime(_TIME)
         aside = path.with_name(f"{path.name}.{suffix}")
-        dist = path.parent / DIST_DIRECTORY
+        dist, summary = path.parent / DIST_DIRECTORY, summary_path(path)
         # The journal last: until then a crash leaves the run in its place.
-        names = {path: aside, dist: dist.with_name(f"{dist.name}.{suffix}"), journal_path(path): journal_path(aside)}
+        names = {old: old.with_name(f"{old.name}.{suffix}") for old in (summary, path, dist)}
+        names[journal_path(path)] = journal_path(aside)
         return [old.rename(new) for old, new in names.items() if old.exists()]
     finally:
         lock.release()
+
+
+def summary_path(path: Path) -> Path:
+    """Tell where the summary of a completed run is, given its state file."""
+    return Path(os.path.realpath(path)).with_name(SUMMARY_FILENAME)
 
 
 def earlier_runs(path: Path) -> list[Path]:

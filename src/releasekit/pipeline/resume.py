@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import PackageStatus
-from releasekit.pipeline.aside import set_aside
+from releasekit.pipeline.aside import set_aside, summary_path
 from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.patience import START_BUDGET
 from releasekit.pipeline.sent import bring_back, remember
@@ -45,7 +45,7 @@ async def open_run(
             `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
         StepError: The index could not be asked.
     """
-    there = there_is_a_run(path)
+    there, left = there_is_a_run(path), summary_path(path).exists()
     if there and not fresh:
         store = RunStore.open(path)
         try:
@@ -57,7 +57,7 @@ async def open_run(
         store.close()
     remember(path, plan)
     await skip_complete(plan, index, patience)  # first: if it fails, the old run is still in its place
-    if there or fresh:
+    if there or fresh or left:  # a summary tells of a completed run, not of this one
         set_aside(path, unfinished=fresh)
     await bring_back(path, plan)
     return RunStore.create(path, plan)

@@ -1,0 +1,74 @@
+"""Text in columns, measured in the cells of a terminal: a Chinese character takes two, a combining one none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from releasekit.palette import PALETTE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+GAP: Final = "  "
+"""What stands between two columns."""
+
+_ELLIPSIS: Final = "…"
+_NARROW: Final = str.maketrans(dict.fromkeys((_ELLIPSIS, *(look.glyph for look in PALETTE.values())), "x"))
+
+
+def cells(text: str) -> int:
+    """Tell how many cells a text takes, which must have nothing in it that steers a terminal."""
+    if text.isascii() or text.translate(_NARROW).isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415  # slow to import, and seldom needed
+
+    return cell_len(text)
+
+
+def fit(text: str, width: int) -> str:
+    """Make a text exactly so many cells wide: padded with blanks, or cut, which an ellipsis tells."""
+    length = cells(text)
+    if length <= width:
+        return text + " " * (width - length)
+    if width <= 0:
+        return ""
+    if text.translate(_NARROW).isascii():
+        return text[: width - 1] + _ELLIPSIS
+    from rich.cells import set_cell_size  # noqa: PLC0415  # likewise
+
+    return set_cell_size(text, width - 1) + _ELLIPSIS
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Align rows of text in columns, two spaces apart."""
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield line(row, widths)
+
+
+def line(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Write one row in columns of some widths; a column without width is left out."""
+    return GAP.join(fit(cell, width) for cell, width in zip(row, widths, strict=True) if width).rstrip()
+
+
+def total(widths: Sequence[int]) -> int:
+    """Tell how wide a line of columns is."""
+    shown = [width for width in widths if width]
+    return sum(shown) + len(GAP) * max(0, len(shown) - 1)
+
+
+def shrunk(widths: Sequence[int], width: int, least: Sequence[tuple[int, int]]) -> list[int]:
+    """Make columns narrower until a line of them is at most so many cells wide, if that can be.
+
+    Args:
+        widths: What each column takes by itself.
+        width: What there is.
+        least: Which column gives, and what it keeps; in this order, as far as is needed.
+    """
+    given = list(widths)
+    for column, kept in least:
+        over = total(given) - width
+        if over <= 0:
+            break
+        given[column] = max(min(given[column], kept), given[column] - over)
+    return given

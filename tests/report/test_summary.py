@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+from tests.cli.helpers import OUT, StuckPackage, break_package
+from tests.hostile import HOSTILE
+from tests.schemas import checked
+
+from releasekit import PackageStatus, RunState
+from releasekit.persistence import atomic
+from releasekit.pipeline.aside import SUMMARY_FILENAME
+from releasekit.report import summary
+from releasekit.report.timeline import Timeline
+from releasekit.state import STATE_FILENAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support import Workspace
+
+
+def completed() -> RunState:
+    state = RunState("0" * 40, index="local")
+    for name in HOSTILE:
+        package = state.init_package(name, version=name)
+        for trigger in ("start_building", "start_publishing", "start_verifying", "confirm"):
+            getattr(package, trigger)()
+    state.init_package("private", status=PackageStatus.SKIPPED, reason="marked\nprivate")
+    return state
+
+
+def test_a_summary_is_of_its_schema_whatever_the_names_are(tmp_path: Path) -> None:
+    state = completed()
+
+    summary.write(tmp_path / STATE_FILENAME, state, Timeline(), complete=True)
+
+    told = checked("summary", (tmp_path / SUMMARY_FILENAME).read_text("utf-8"))
+    assert set(told["published"]) == set(HOSTILE)
+    assert told["skipped"] == {"private": {"version": "", "reason": "marked\nprivate"}}
+    assert told["ended_at"] is None
+    assert [path.name for path in tmp_path.iterdir()] == [SUMMARY_FILENAME]
+
+
+def test_a_run_that_is_not_complete_has_none(tmp_path: Path) -> None:
+    file = tmp_path / SUMMARY_FILENAME
+    file.write_text("of an earlier run")
+
+    for _ in range(2):
+        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=False)
+        assert not file.exists()
+
+
+def test_it_lies_where_the_state_file_really_is(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / STATE_FILENAME).touch()
+    (tmp_path / STATE_FILENAME).symlink_to(elsewhere / STATE_FILENAME)
+
+    summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=True)
+
+    assert (elsewhere / SUMMARY_FILENAME).exists()
+
+
+@pytest.mark.parametrize("complete", [True, False], ids=["written", "removed"])
+def test_a_summary_that_can_not_be_is_a_warning(complete: object, tmp_path: Path) -> None:
+    (tmp_path / SUMMARY_FILENAME).mkdir()
+
+    with capture_logs() as logs:
+        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=bool(complete))
+
+    assert [log["event"] for log in logs] == ["releasekit.summary_failed"]
+
+
+def test_it_is_written_durably_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / SUMMARY_FILENAME
+    file.write_text("the old one")
+
+    def flush(_fd: int) -> None:
+        raise OSError(5, "the disk is broken")
+
+    monkeypatch.setattr(atomic, "flush", flush)
+    with capture_logs() as logs:
+        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=True)
+
+    assert logs[0]["error"] == "[Errno 5] the disk is broken"
+    assert file.read_text() == "the old one"
+    assert len([*tmp_path.iterdir()]) == 1
+
+
+def test_it_is_there_exactly_after_a_run_that_is_complete(workspace: Workspace) -> None:
+    file = workspace.root / SUMMARY_FILENAME
+    assert workspace.releasekit(*OUT).returncode == 0
+    first = file.read_bytes()
+    assert workspace.releasekit(*OUT).returncode == 0
+    assert file.read_bytes() == first
+
+    workspace.edit("packages/aurora/pyproject.toml", '"3.0.0"', '"3.1.0"')
+    break_package(workspace, "aurora")
+    assert workspace.releasekit(*OUT).returncode == 1
+    assert not file.exists()
+    (aside,) = workspace.root.glob(f"{SUMMARY_FILENAME}.*")
+    assert aside.read_bytes() == first
+
+
+def test_one_of_a_run_that_is_gone_is_put_aside_before_the_next_begins(workspace: Workspace) -> None:
+    workspace.releasekit(*OUT)
+    for path in workspace.root.glob(".releasekit-state.j*"):
+        path.unlink()
+    workspace.releasekit(*OUT, "--dry-run")
+    assert (workspace.root / SUMMARY_FILENAME).exists()
+    stuck = StuckPackage(workspace, "aurora")
+    workspace.edit("packages/aurora/pyproject.toml", '"3.0.0"', '"3.1.0"')
+    workspace.commit()
+
+    failed = workspace.releasekit(*OUT, "--build-timeout", "0.5")
+
+    assert failed.returncode == 1, failed.stderr
+    assert stuck.marker.exists()
+    assert not (workspace.root / SUMMARY_FILENAME).exists()
+    assert len([*workspace.root.glob(f"{SUMMARY_FILENAME}.*")]) == 1
+
+
+def test_a_run_that_can_not_be_confirmed_any_more_is_not_complete(workspace: Workspace) -> None:
+    workspace.releasekit(*OUT)
+    (workspace.root / "out" / "aurora_net-0.9.3.tar.gz").unlink()
+
+    assert workspace.releasekit(*OUT, "--verify-timeout", "0.1").returncode == 4
+    assert not (workspace.root / SUMMARY_FILENAME).exists()

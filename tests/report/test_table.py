@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from releasekit import PackageStatus, RunState
+from releasekit.palette import PALETTE
+from releasekit.report.table import View, bar, foot, rows, span, table
+from releasekit.report.timeline import Timeline
+
+GLYPHS = {look.glyph: status for status, look in PALETTE.items()}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.04, "0.0s"),
+        (9.94, "9.9s"),
+        (9.96, "10s"),
+        (59.4, "59s"),
+        (59.6, "1m 00s"),
+        (62, "1m 02s"),
+        (3599, "59m 59s"),
+        (3600, "1h 00m"),
+        (90_000, "25h 00m"),
+    ],
+)
+def test_a_length_of_time_is_told_as_people_read_it(seconds: float, told: str) -> None:
+    assert span(seconds) == told
+
+
+@pytest.mark.parametrize("width", [7, 8, 10, 39, 40])
+@pytest.mark.parametrize("counts", [[1] * 7, [200, 1, 1, 1, 1, 1, 1], [0, 3, 0, 0, 1000, 1, 0], [3] + [0] * 6])
+def test_a_bar_has_every_status_and_as_much_of_it_as_there_is(counts: list[int], width: int) -> None:
+    statuses = [status for status, count in zip(PackageStatus, counts, strict=True) for _ in range(count)]
+
+    drawn = bar(statuses, width)
+
+    assert len(drawn) == min(width, len(statuses))
+    assert {GLYPHS[glyph] for glyph in drawn} == set(statuses)
+    if len(statuses) <= width:
+        assert sorted(GLYPHS[glyph] for glyph in drawn) == sorted(statuses)
+    large = max(statuses, key=statuses.count)
+    assert all(drawn.count(PALETTE[large].glyph) >= drawn.count(glyph) for glyph in drawn)
+
+
+def test_a_bar_knows_every_status_of_the_lifecycle() -> None:
+    assert {GLYPHS[glyph] for glyph in bar(list(PackageStatus), 99)} == set(PackageStatus)
+
+
+def test_every_row_has_a_cell_a_heading_and_the_style_of_its_status() -> None:
+    state = RunState("0" * 40)
+    state.init_package("core", version="1.4.0")
+    state.init_package("api", level=1, requires=["core"])
+    state["core"].start_building()
+
+    view = View(state)
+
+    assert [row.cells for row in rows(view)] == [
+        ("◐", "core", "1.4.0", "building", "", ""),
+        ("○", "api", "", "pending", "", "waits for core"),
+    ]
+    assert [line.style for line in table(view)] == ["bold", *(PALETTE[row.package.status].style for row in rows(view))]
+
+
+def test_a_line_of_counts_that_is_too_long_is_told_in_glyphs() -> None:
+    state = RunState("0" * 40)
+    state.init_package("core")
+    state.init_package("api", status=PackageStatus.SKIPPED)
+    state.init_package("web").start_building()
+
+    assert foot(View(state))[-1].text == "3 packages: 1 pending, 1 building, 1 skipped"
+    assert foot(View(state), width=30)[-1].text == "3: ○ 1  ◐ 1  ⊘ 1"
+
+
+def test_the_clock_of_a_package_runs_only_while_somebody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    state, timeline = RunState("0" * 40), Timeline()
+    state.listen(timeline.hear)
+    state.init_package("core").start_building()
+    now += 125
+
+    assert rows(View(state, timeline, working=True))[0].cells[4] == "2m 05s"
+    assert "0 of 1, 2m 05s" in foot(View(state, timeline, working=True))[0].text
+    assert rows(View(state, timeline))[0].cells[4] == ""
