@@ -164,11 +164,22 @@ def test_the_body_of_a_redirection_is_not_read() -> None:
     assert peak < MAX_PAGE
 
 
-def test_credentials_do_not_follow_a_redirection_to_another_server() -> None:
+@pytest.mark.parametrize("where", ["in the address", "in variables"])
+def test_credentials_follow_a_redirection_but_not_to_another_server(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = "user:canary-12@" if where == "in the address" else ""
+    if not user:
+        monkeypatch.setenv("UV_INDEX_ODD_USERNAME", "user")
+        monkeypatch.setenv("UV_INDEX_ODD_PASSWORD", "canary-12")
     with sending(PAGE, "") as (there, asked), sending(b"", "", 302, f"{there}base/") as (url, first):
-        assert read(url.replace("://", "://user:canary-12@")) == FILES
+        assert read(url.replace("://", f"://{user}")) == FILES
+    with sending(b"", "", 302, "/elsewhere/") as (url, same), pytest.raises(StepError, match="redirections"):
+        read(url.replace("://", f"://{user}"))
 
     assert [bool(authorization) for _, authorization in first + asked] == [True, False]
+    assert {authorization for _, authorization in same} == {first[0][1]}
+    assert {path for path, _ in same} == {"/simple/base/", "/elsewhere/"}
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ class Builder:
         ]
         # Builds run other people's code: it is not shown what may publish.
         withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
+        # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
         environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch), **withheld, **process.ELSEWHERE}
         try:
             await process.run(command, cwd=self.root, environ=environ, timeout=self.timeout)
