@@ -211,6 +211,14 @@ def test_a_password_of_a_url_in_the_environment_is_redacted_where_it_stands_alon
     assert redact(f"user {CANARY}", environ) == f"user {REDACTED}"
 
 
+def test_a_token_in_the_query_of_a_url_that_was_kept_secret_is_redacted() -> None:
+    keep_secret("http://host/?token=hunter&form=simple&x=canary-0123456789#y", "http://host/?key=short")
+
+    assert redact("hunter simple http://host/?x=canary-0123456789&key=short", {}) == (
+        f"{REDACTED} simple http://host/?x={REDACTED}&key=short"
+    )
+
+
 def test_a_user_without_a_password_is_a_token_if_it_is_long() -> None:
     keep_secret(f"http://{CANARY}@host/", "http://deploy@host/")
 

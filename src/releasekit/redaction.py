@@ -39,6 +39,7 @@ _USER_INFO: Final = re.compile(
     r"|[^/\s:@]*:(?!\d*(?:[/?#\s]|$))\S{1,256})"  # or a slash, if what is before it is no port
     r"(?=@)"
 )
+_QUERY: Final = re.compile(r"[?&]([^=&#\s]*)=([^&#\s]+)")
 _NETRC_PASSWORD: Final = re.compile(r'(?<!\S)password\s+("(?:[^"\\]|\\.)*"|\S+)')
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _SAID: Final = re.compile(r"\b(basic|bearer)(\s+)([A-Za-z0-9+/_.~-]{5,}[A-Za-z0-9+/_~-]={0,2})", re.IGNORECASE)
@@ -79,7 +80,7 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def keep_secret(*urls: str) -> None:
-    """Have the passwords in some URLs redacted from now on, also where they stand alone."""
+    """Have the passwords in some URLs, and the tokens in their queries, redacted from now on, wherever they stand."""
     _kept.update(_of_urls(urls))
 
 
@@ -125,6 +126,9 @@ def _of_urls(urls: Iterable[str]) -> Iterator[str]:
                 yield password
             elif not password and len(user) >= _SHORTEST_TOKEN:
                 yield user
+        for name, value in _QUERY.findall(url):
+            if len(value) >= (SHORTEST_SECRET if _is_secret(name) else _SHORTEST_TOKEN):
+                yield value
 
 
 @cache  # it is read once, however much is logged
