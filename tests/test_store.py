@@ -826,3 +826,13 @@ def test_a_disk_that_refuses_while_a_run_is_opened_is_told_and_gives_everything_
         assert sorted(Path("/dev/fd").iterdir()) == descriptors
     RunStore.open(path).close()
     assert b"torn" not in journal_of(path).read_bytes()
+
+
+def test_with_nothing_new_to_commit_nothing_is_flushed(store: RunStore, flushes: Flushes) -> None:
+    store.state["core"].start_building()
+    store.commit()
+    count = flushes.count
+
+    asyncio.run(store.acommit())
+
+    assert flushes.count == count

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import journal, lifecycle, loading, memory, startup
+from tests.benchmarks import diagrams, journal, lifecycle, loading, memory, startup
 from tests.benchmarks.measure import IN_MEMORY, file_system, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measure import Result
 
-NAMES = ("journal", "lifecycle", "loading", "memory", "startup")
+NAMES = ("diagrams", "journal", "lifecycle", "loading", "memory", "startup")
 
 
 def main(arguments: list[str]) -> int:
@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> int:
         scratch = Path(name)
         print(f"what writes is measured on {file_system(scratch)}, in {on_disk[0]}")
         benchmarks: dict[str, Callable[[], list[Result]]] = {
+            "diagrams": diagrams.results,
             "journal": partial(journal.results, scratch),
             "lifecycle": lifecycle.results,
             "loading": partial(loading.results, scratch),

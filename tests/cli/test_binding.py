@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.faulty_index import Fate
-from tests.small_workspace import filenames
+from tests.index_faults import Fault, Kind, On
+from tests.small_workspace import filenames, stamp
 from tests.support import INDEX, KILL_AT
 
 if TYPE_CHECKING:
@@ -109,9 +110,58 @@ def test_what_an_earlier_process_published_is_asked_for_before_anything_is_sent(
     for filename in filenames("base"):
         del faulty.stored[filename]
 
-    stopped = begun.releasekit(*PUBLISH[:-2], "1", "--allow-dirty")
+    stopped = begun.releasekit(*PUBLISH[:-2], "8", "--allow-dirty")
 
     assert stopped.returncode == 4
     assert "RK-PUBLISHED-MISSING: 'base' was published by an earlier process" in stopped.stderr
     assert {upload.filename.partition("-")[0] for upload in faulty.uploads} == {"base"}
     assert {upload.fate for upload in faulty.uploads} == {Fate.STORED}
+
+
+def contents(index: FaultyIndex) -> set[tuple[str, str]]:
+    return {(upload.filename, upload.sha256) for upload in index.uploads}
+
+
+def test_a_new_run_sends_no_other_content_though_the_index_does_not_show_the_first_yet(
+    small: Workspace, faulty: FaultyIndex
+) -> None:
+    assert small.releasekit(*PUBLISH).returncode == 0
+    sent = contents(faulty)
+    stamp(small.root, "base", "another build")
+    (small.root / "README").touch()
+    small.commit()
+    faulty.faults = [Fault(Kind.STALE, On.PAGE, times=3, match="base")]
+
+    done = small.releasekit(*PUBLISH)
+
+    assert done.returncode == 0, done.stderr
+    assert contents(faulty) == sent
+    assert len(sent) == 4
+
+
+def test_a_known_conflict_is_one_also_for_a_run_that_begins_anew(small: Workspace, faulty: FaultyIndex) -> None:
+    faulty.faults = [Fault(Kind.STATUS, status=403, match="base*")]
+    assert small.releasekit(*PUBLISH).returncode == 1
+    for filename in filenames("base"):
+        faulty.put(filename, b"by somebody else")
+
+    for options in ([], ["--fresh"], ["--fresh"]):
+        stopped = small.releasekit(*PUBLISH, *options)
+        assert stopped.returncode == 4, stopped.stderr
+        assert "RK-INDEX-CONFLICT" in stopped.stdout
+    assert small.releasekit("retry", "base").returncode == 0
+    assert small.releasekit("skip", "base", "--reason", "theirs is right").returncode == 0
+    assert small.releasekit(*PUBLISH).returncode == 0
+
+
+def test_a_package_that_was_left_out_and_is_not_any_more_is_another_plan(small: Workspace) -> None:
+    left_out = "[tool.uv]\npackage = false\n"
+    pyproject = small.root / "base" / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text() + left_out)
+    assert small.python(str(KILL_AT), "publishing", "0", *PUBLISH).returncode == -signal.SIGKILL
+    pyproject.write_text(pyproject.read_text().replace(left_out, ""))
+
+    refused = small.releasekit(*PUBLISH)
+
+    assert refused.returncode == 1
+    assert "base was to be skipped, since tool.uv.package is false, and is not now" in refused.stderr

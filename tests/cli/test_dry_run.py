@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.index_faults import Fault, Kind, On
 from tests.small_workspace import filenames
 from tests.support import INDEX, KILL_AT, digests
 
@@ -22,6 +24,12 @@ def everything(workspace: Workspace) -> dict[str, tuple[int, int]]:
     """Tell every file of a workspace by its inode and time: what changes if it is only written anew."""
     paths = [path for path in workspace.root.rglob("*") if ".git" not in path.parts]
     return {str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in [workspace.root, *paths]}
+
+
+def repository(workspace: Workspace) -> dict[str, tuple[bytes, int, int]]:
+    """Tell every file of a workspace's repository by its content, inode and time."""
+    paths = [path for path in (workspace.root / ".git").rglob("*") if path.is_file()]
+    return {str(path): (path.read_bytes(), path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
 def dry_run(workspace: Workspace, *options: str, code: int = 0) -> dict[str, Any]:
@@ -92,6 +100,7 @@ def test_a_conflict_would_be_one(recorded: Workspace, faulty: FaultyIndex) -> No
     assert faulty.stored[filenames("base")[0]] in told["base"]["why"]
     shown = recorded.releasekit(*PUBLISH, "--dry-run")
     assert shown.stdout.splitlines()[-1] == "next: decide about base"
+    assert (told["top"]["action"], told["top"]["why"]) == ("wait", "for base")
 
 
 def test_a_published_package_that_is_lost_would_stop_it(small: Workspace, faulty: FaultyIndex) -> None:
@@ -101,11 +110,35 @@ def test_a_published_package_that_is_lost_would_stop_it(small: Workspace, faulty
     assert {package["why"] for package in told.values()} == {"is published, and local shows it"}
     assert small.releasekit(*PUBLISH, "--dry-run").stdout.splitlines()[-1] == "next: nothing to do."
 
+    faulty.faults = [Fault(Kind.STALE, On.PAGE, match="base")]
+    assert {package["action"] for package in dry_run(small).values()} == {"nothing"}, "a stale page is waited for"
+
     del faulty.stored[filenames("base")[1]]
 
-    told = dry_run(small, code=4)
+    told = dry_run(small, "--verify-timeout", "8", code=4)
     assert told["base"]["action"] == "stop: it was published, and the index does not show it"
     assert told["base"]["files"] == filenames("base")[1:]
+
+
+def test_a_conflict_of_an_earlier_process_would_wait_for_a_person(recorded: Workspace, faulty: FaultyIndex) -> None:
+    faulty.put(filenames("base")[0], b"by somebody else")
+    assert recorded.releasekit(*PUBLISH).returncode == 4
+    del faulty.stored[filenames("base")[0]]
+
+    told = dry_run(recorded, code=4)
+
+    assert told["base"]["action"] == "stop: a conflict"
+    assert told["top"]["action"] == "wait"
+    assert recorded.releasekit(*PUBLISH).returncode == 4
+
+
+def test_without_uv_nothing_could_be_done(small: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to(shutil.which("git") or "")
+
+    refused = small.releasekit(*PUBLISH, "--dry-run", environ={"PATH": str(tmp_path), "UV": ""})
+
+    assert refused.returncode == 1
+    assert "RK-UV-MISSING" in refused.stderr
 
 
 def test_a_directory_is_not_even_cleaned_up(workspace: Workspace) -> None:
@@ -133,4 +166,17 @@ def test_what_would_be_refused_is_refused(recorded: Workspace) -> None:
 
     assert refused.returncode == 1
     assert "RK-STATE-SHA-MISMATCH" in refused.stderr
-    assert [package["action"] for package in dry_run(recorded, "--fresh").values()] == ["build and send"] * 2
+    assert [package["action"] for package in dry_run(recorded, "--fresh").values()] == [
+        "send what was built",  # it may have been sent
+        "build and send",
+    ]
+
+
+def test_git_s_own_files_are_left_alone_too(small: Workspace) -> None:
+    """`git status` writes down that a file whose time has changed is still the same, if it may."""
+    os.utime(small.root / "base" / "pyproject.toml", (1, 1))
+    before = repository(small)
+
+    dry_run(small)
+
+    assert repository(small) == before

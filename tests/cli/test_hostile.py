@@ -113,7 +113,10 @@ def test_a_row_has_the_colour_of_its_status_from_end_to_end(tmp_path: Path) -> N
 def test_the_end_of_a_release_shows_every_text_in_its_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def release(*_: object) -> Outcome:
         return Outcome(
-            failed_run(HOSTILE), interrupted=False, error=ReleaseKitError(E.GIT_FAILED, *["\n".join(HOSTILE)] * 2)
+            failed_run(HOSTILE),
+            interrupted=False,
+            error=ReleaseKitError(E.GIT_FAILED, *["\n".join(HOSTILE)] * 2),
+            arrived=False,
         )
 
     monkeypatch.setattr(publish, "release", release)

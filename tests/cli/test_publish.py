@@ -283,7 +283,7 @@ def outcome(*statuses: str, error: ReleaseKitError | None = None, interrupted: b
             package.recover()
         else:
             package.fail(status)
-    return Outcome(state, interrupted, error)
+    return Outcome(state, interrupted, error, arrived="published" in statuses)
 
 
 CONFLICTING = "RK-INDEX-CONFLICT: it is there with other content"

@@ -98,6 +98,15 @@ WRONG = {
     "a file in the way of the built files": (write(".releasekit-dist", "x"), OUT, 1, "RK-FILE-FAILED"),
     "an unknown package to skip": (write(STATE, '{"git_sha":"","packages":{}}'), ("skip", "a"), 1, "RK-STATE-UNKNOWN"),
     "an unknown package to retry": (write(STATE, '{"git_sha":"","packages":{}}'), ("retry", "a"), 1, "RK-STATE-UNKN"),
+    "an unknown package to draw": (
+        write(STATE, '{"git_sha":"","packages":{}}'),
+        ("diagram", "--package", "a"),
+        1,
+        "RK-S",
+    ),
+    "a package and the lifecycle": (nothing, ("diagram", "--package", "a", "--lifecycle"), 2, "leave it or --package"),
+    "a summary of no run": (nothing, ("history", "--summary"), 1, "RK-STATE-NOT-FOUND"),
+    "a summary of one package": (nothing, ("history", "--summary", "--package", "a"), 2, "leave --package out"),
     "a picture in no directory": (nothing, ("diagram", "--lifecycle", "-o", "no/such.svg"), 1, "No such file"),
     "a picture over a directory": (nothing, ("diagram", "--lifecycle", "-o", "packages"), 2, "is a directory"),
     "an unknown format": (nothing, ("diagram", "--lifecycle", "-o", "law.bmp"), 1, "RK-DIAGRAM-FORMAT"),
@@ -195,6 +204,8 @@ def test_a_reader_that_goes_away_is_no_crash(workspace: Workspace, arguments: st
         ("diagram",),
         ("diagram", "--format", "mermaid"),
         ("diagram", "--format", "svg"),
+        ("diagram", "--package", "\n::error::"),
+        ("diagram", "--package", "\n::error::", "--format", "mermaid"),
         ("clean",),
         ("skip", "safe"),
     ],
@@ -206,6 +217,7 @@ def test_a_state_file_can_not_steer_the_terminal_or_the_ci_runner(
     packages = {
         text: {"name": text, "status": "failed", "version": text, "error": text, "level": 0} for text in HOSTILE
     }
+    packages["\n::error::"] = packages[HOSTILE[0]] | {"name": "\n::error::"}
     packages["safe"] = {"name": "safe", "status": "pending", "version": "", "error": "", "level": 0}
     state = {"git_sha": "\n::error::", "created_at": "\x1b[2J", "index": "##[error]", "packages": packages}
     (workspace.root / STATE).write_text(json.dumps(state))

@@ -40,7 +40,17 @@ def test_a_mermaid_text_has_no_sign_that_mermaid_reads_and_can_be_read_back(text
     plain = markup.plain(text)
     escaped = markup.to_mermaid(plain)
     assert not set(re.sub(r"#\d+;", "", escaped)) & set('"`#;<>[](){}|&\\%:*')
-    assert re.sub(r"#(\d+);", lambda code: chr(int(code[1])), escaped) == plain
+    assert re.sub(r"#(\d+);", lambda code: chr(int(code[1])), escaped).removeprefix("\u2060") == plain
+
+
+@pytest.mark.parametrize("line", ["- a", "1. a", "2)", "# a", "---", "===", "> a", "* a"])
+def test_a_mermaid_line_begins_nothing_of_markdown(line: str) -> None:
+    assert markup.to_mermaid(line).startswith("\u2060")
+
+
+@pytest.mark.parametrize("line", ["a", "-a", "1.0.2", "--index", "✗ a", "#a", "12"])
+def test_any_other_mermaid_line_begins_as_it_is(line: str) -> None:
+    assert not markup.to_mermaid(line).startswith("\u2060")
 
 
 def test_edges_that_a_longer_path_tells_are_left_out() -> None:

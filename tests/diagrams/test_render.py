@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -108,6 +109,30 @@ def test_when_neither_works_the_error_says_why(only_path: Path, monkeypatch: pyt
     _install_dot(only_path, "sys.exit('no fonts')")
     with pytest.raises(ReleaseKitError, match=r"pygraphviz ended with 1: no library; `dot` ended with 1: no fonts"):
         render.svg(DOT)
+
+
+@pytest.mark.usefixtures("no_pygraphviz")
+def test_a_graphviz_that_never_ends_is_stopped(only_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _install_dot(only_path, "import time; time.sleep(600)")
+    monkeypatch.setattr(render, "PATIENCE", 0.5)
+    with pytest.raises(ReleaseKitError, match=r"`dot` took more than 0\.5 s"):
+        render.svg(DOT)
+
+
+def test_a_pygraphviz_whose_compiled_module_is_elsewhere_draws_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_PYGRAPHVIZ", render._PYGRAPHVIZ.replace("import _graphviz as", "import no_such as"))
+    assert b"<svg" in render.svg(DOT)
+
+
+def test_what_is_no_dot_is_an_error_of_one_line() -> None:
+    with pytest.raises(ReleaseKitError, match=r"pygraphviz ended with 1: [^\n]+"):
+        render.svg("no graph")
+
+
+def test_a_png_is_drawn_at_one_and_a_half_times_the_size_of_a_screen(tmp_path: Path) -> None:
+    render.draw(tmp_path / "a.png", lambda: "digraph { a [fixedsize=true width=1 height=1] graph [pad=0] }", str)
+    width, height = struct.unpack(">II", (tmp_path / "a.png").read_bytes()[16:24])
+    assert 144 <= width == height <= 150
 
 
 def test_a_picture_may_be_read_by_others(tmp_path: Path) -> None:

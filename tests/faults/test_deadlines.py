@@ -71,7 +71,7 @@ def test_a_hung_upload_ends_at_its_deadline_with_all_its_processes(small: Worksp
 
     done = small.releasekit(*PUBLISH, "--upload-timeout", "1", "--retry-budget", "0")
 
-    assert done.returncode == 1
+    assert done.returncode == 3, "who knows what has arrived"
     assert small.run()["base"].error.startswith("RK-PUBLISH-TIMEOUT: uv publish to local did not end within 1 s")
     publish_and_finish(small, faulty)
 

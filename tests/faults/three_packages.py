@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from releasekit.pipeline.steps import Sending
     from releasekit.state import Transition
 
 Picture: TypeAlias = "dict[str, list[Any]]"
@@ -258,9 +259,10 @@ class _Steps:
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
         return artifacts or {f"{package.name}-1.0.tar.gz": "a" * 64}
 
-    async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
+    async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         del artifacts
-        _tell(upload=package.name)
+        with sending():
+            _tell(upload=package.name)
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         del artifacts, patience

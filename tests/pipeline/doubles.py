@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from releasekit.pipeline.steps import Sending
+
 A, B, C, D = (letter * 64 for letter in "abcd")  # digests
 
 HANG = 30.0  # seconds after which a run is taken to hang
@@ -89,10 +91,13 @@ class RecordingSteps:
         await self._step("build", package.name)
         return artifacts or {f"{package.name}-1.0.tar.gz": A}
 
-    async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
+    async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""
         assert artifacts
-        await self._step("publish", package.name)
+        if asked := self.before.get(("ask", package.name)):
+            await asked()
+        with sending():
+            await self._step("publish", package.name)
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -182,3 +184,235 @@ def test_a_directory_whose_name_is_a_pattern_means_itself(workspace: Workspace) 
     (workspace.root / "packages" / "*").mkdir()
     (workspace.root / CORE / "new.py").touch()
     assert refusal(workspace, "*") == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["build/new.py", "dist/new.py", ".eggs/new.py", "x.egg-info/new.py", "src/build/new.py", "src/x.egg-info/a/b.py"],
+)
+def test_what_is_only_called_like_a_build_s_directory_is_a_change(workspace: Workspace, name: str) -> None:
+    """Build backends leave theirs directly in the package's directory, and `*.egg-info` in `src` too."""
+    file = workspace.root / CORE / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert refusal(workspace) == f"{CORE}/{name}"
+
+
+def test_what_python_compiled_does_not_count(workspace: Workspace) -> None:
+    cache = workspace.root / CORE / "inner" / "__pycache__"
+    cache.mkdir(parents=True)
+    (cache / "a.cpython-311.pyc").touch()
+    assert refusal(workspace) == ""
+
+
+def test_a_workspace_in_a_directory_called_build_is_no_different(tmp_path: Path) -> None:
+    root = tmp_path / "build" / "dist" / "ws"
+    demo_workspace.make_workspace(root)
+    shutil.rmtree(root / ".git")
+    demo_workspace.commit_all(tmp_path, "All of it")
+    (root / CORE / "new.py").touch()
+    assert refusal(type_of(root)) == f"build/dist/ws/{CORE}/new.py"
+
+
+def test_a_package_called_build_in_a_package_is_not_what_a_build_left(workspace: Workspace) -> None:
+    inner = workspace.root / "packages" / "aurora" / "build" / "inner"
+    (inner / "build").mkdir(parents=True)
+    (inner / "build" / "left").touch()
+    assert refusal(workspace, "aurora", "aurora/build/inner") == ""
+    (inner / "new.py").touch()
+    assert refusal(workspace, "aurora", "aurora/build/inner") == "packages/aurora/build/inner/new.py"
+
+
+@pytest.fixture
+def with_submodule(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """A repository whose packages are in another one, its submodule `lib`."""
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    ask_git(outer, "init", "--quiet")
+    ask_git(outer, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(workspace.root), "lib")
+    (outer / "lib" / ".gitignore").write_text("__pycache__\n")
+    demo_workspace.commit_all(outer / "lib", "Of its own")
+    demo_workspace.commit_all(outer, "The submodule")
+    return type_of(outer)
+
+
+def type_of(root: Path) -> Workspace:
+    from tests.support import Workspace  # noqa: PLC0415  # elsewhere only a type
+
+    return Workspace(root)
+
+
+def in_lib(workspace: Workspace) -> str:
+    return refusal(workspace, "../lib/packages/aurora-core")
+
+
+def test_changes_in_a_submodule_are_changes(with_submodule: Workspace) -> None:
+    lib = with_submodule.root / "lib"
+    assert in_lib(with_submodule) == ""
+    (lib / "README").touch()  # not in a package
+    assert in_lib(with_submodule) == ""
+    (lib / CORE / "new.py").touch()
+    assert in_lib(with_submodule) == f"lib/{CORE}/new.py"
+    (lib / CORE / "new.py").unlink()
+    (lib / CORE / "__init__.py").write_text("changed")
+    assert in_lib(with_submodule) == f"lib/{CORE}/__init__.py"
+
+
+@pytest.mark.parametrize("ignored", ["none", "all"])
+def test_another_commit_checked_out_in_a_submodule_is_a_change(with_submodule: Workspace, ignored: str) -> None:
+    ask_git(with_submodule.root, "config", "submodule.lib.ignore", ignored)
+    (with_submodule.root / "lib" / "README").touch()
+    demo_workspace.commit_all(with_submodule.root / "lib", "Another")
+    assert in_lib(with_submodule) == "lib"
+    ask_git(with_submodule.root, "add", "lib")
+    assert in_lib(with_submodule) == "lib"
+    with_submodule.commit()
+    assert in_lib(with_submodule) == ""
+
+
+def test_a_repository_that_is_no_submodule_is_a_change(with_submodule: Workspace) -> None:
+    ask_git(with_submodule.root, "rm", "--quiet", "--cached", "lib")
+    (with_submodule.root / "README").touch()
+    ask_git(with_submodule.root, "add", "README")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    ask_git(with_submodule.root, *identity, "commit", "--quiet", "--message", "Forget it")
+    assert in_lib(with_submodule).startswith("lib")
+
+
+def test_a_changed_submodule_in_a_package_is_a_change(with_submodule: Workspace) -> None:
+    ask_git(with_submodule.root, "config", "submodule.lib.ignore", "all")
+    assert refusal(with_submodule, "..") == ""
+    core = with_submodule.root / "lib" / "packages" / "aurora-core"
+    (core / "build").mkdir()
+    (core / "build" / "left").touch()
+    assert refusal(with_submodule, "..") == "lib/packages/aurora-core/build/left"
+    assert refusal(with_submodule, "..", "../lib/packages/aurora-core") == ""
+    (with_submodule.root / "lib" / "new.py").touch()
+    assert refusal(with_submodule, "..", "../lib/packages/aurora-core") == "lib/new.py"
+
+
+def test_changes_behind_a_link_to_a_package_are_changes(workspace: Workspace) -> None:
+    packages = workspace.root / "packages"
+    (packages / "aurora-core").rename(workspace.root / "real")
+    (packages / "aurora-core").symlink_to("../real")
+    assert "packages/aurora-core" in refusal(workspace, "aurora-core").split(", ")  # the link itself is new
+    workspace.commit()
+    assert refusal(workspace, "aurora-core") == ""
+    packages.rename(workspace.root / "others")
+    packages.symlink_to("others")
+    workspace.commit()
+    packages.unlink()
+    packages.symlink_to("./others")
+    assert refusal(workspace, "aurora-core") == "packages"
+    workspace.commit()
+    assert refusal(workspace, "aurora-core") == ""
+    (workspace.root / "real" / "src" / "aurora_core" / "new.py").touch()
+    assert refusal(workspace, "aurora-core") == "real/src/aurora_core/new.py"
+
+
+@pytest.mark.parametrize("index", [".", "packages", "packages/aurora-core", CORE])
+def test_an_index_among_the_sources_hides_no_change(workspace: Workspace, index: str) -> None:
+    (workspace.root / index / "aurora_core-1.4.0.tar.gz").touch()
+    (workspace.root / index / ".releasekit-0123456789-x.tmp").touch()
+    assert refusal(workspace, index=index) == ""
+    (workspace.root / CORE / "new.py").touch()
+    (workspace.root / CORE / "inner").mkdir()
+    (workspace.root / CORE / "inner" / "a.whl").touch()
+    assert refusal(workspace, index=index) == f"{CORE}/inner/a.whl, {CORE}/new.py"
+
+
+def test_a_state_file_that_is_a_link_to_a_tracked_file_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    state, target = workspace.root / ".releasekit-state.json", workspace.root / "packages" / "a *.json"
+    state.symlink_to(target)
+    git.refuse_tracked(state)  # a file that is not there yet
+    state.unlink()
+    state.symlink_to("packages/a *.json")
+    target.write_text("{}")
+    (target.parent / "a b.json").touch()
+    ask_git(workspace.root, "add", "packages/a b.json")
+    git.refuse_tracked(state)
+
+    ask_git(workspace.root, "add", "--all")
+    with pytest.raises(ReleaseKitError, match=r"a \*\.json in .*packages is tracked") as caught:
+        git.refuse_tracked(state, workspace.root / ".releasekit-state.journal")
+    assert caught.value.code is E.STATE_TRACKED
+    assert "rm --cached 'a *.json'" in caught.value.hint
+
+    state.unlink()
+    for elsewhere in (tmp_path / "state.json", tmp_path / "nowhere" / "state.json"):
+        state.symlink_to(elsewhere)
+        git.refuse_tracked(state)  # no repository has it
+        state.unlink()
+
+
+def test_what_a_hook_has_set_leads_to_no_other_repository(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo_workspace.make_workspace(tmp_path / "other")
+    (tmp_path / "other" / "README").touch()
+    demo_workspace.commit_all(tmp_path / "other", "Another")
+    expected = git.head(workspace.root)
+    (workspace.root / CORE / "new.py").touch()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "no index"))
+    monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "1")
+
+    assert git.head(workspace.root) == expected
+    assert refusal(workspace) == f"{CORE}/new.py"
+
+
+def test_the_user_s_own_settings_for_git_hold(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner trusts a repository of another owner by such a setting."""
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(workspace.root / "mine"))
+    (workspace.root / "mine").write_text("new.py\n")
+    (workspace.root / CORE / "new.py").touch()
+    assert refusal(workspace) == ""
+
+
+def test_a_repository_of_another_owner_is_told_as_git_tells_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(ReleaseKitError, match="dubious ownership") as caught:
+        git.head(workspace.root)
+
+    assert f"`git config --global --add safe.directory {workspace.root}`" in caught.value.hint
+    assert "git init" not in str(caught.value)
+
+
+def test_a_git_that_fails_in_a_repository_gets_no_advice_to_make_one(workspace: Workspace) -> None:
+    (workspace.root / ".git" / "index").write_bytes(b"no index")
+    with pytest.raises(ReleaseKitError, match="index file") as caught:
+        git.refuse_changed(workspace.root, [workspace.root], None)
+
+    assert "git init" not in str(caught.value)
+
+
+def fake_git(directory: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = directory / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "signal 40")])
+def test_a_git_that_is_killed_is_told_as_that(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, number: int, name: str
+) -> None:
+    fake_git(tmp_path, f"kill -{number} $$", monkeypatch)
+    with pytest.raises(ReleaseKitError, match=f"killed by {name}") as caught:
+        git.head(workspace.root)
+
+    assert "git init" not in str(caught.value)
+    assert "again" in caught.value.hint
+
+
+def test_git_is_out_of_reach_of_the_terminal_s_signals(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_git(tmp_path, "ps -o sid= -p $$", monkeypatch)
+    assert git._git(workspace.root, "log").strip() != str(os.getsid(0))

@@ -10,13 +10,16 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence import atomic
 from releasekit.pipeline import Orchestrator
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT, longest_path_first
-from releasekit.pipeline.outcome import ConflictError, NotShownError
+from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
 from releasekit.state import RunState
 from releasekit.store import RunStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
+
+    from releasekit.pipeline.steps import Sending
+    from releasekit.workspace import Package
 
 WIDE = dict.fromkeys("abcdefgh", "")
 
@@ -103,6 +106,14 @@ def test_a_package_that_fails_holds_its_dependents_and_nobody_else(tmp_path: Pat
     assert run.statuses == published("core", "right", "other") | {"left": "failed", "top": "pending", "roof": "pending"}
     assert run.state.blocked_packages() == {"top": ("left",), "roof": ("left",)}
     assert not {"top", "roof"} & set(run.steps.names("publish"))
+
+
+def test_a_conflict_that_is_found_before_the_gate_holds_its_dependents_and_nobody_else(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"base": "", "top": "base", "other": ""})
+    run.steps.errors["build", "base"] = failure(code=E.INDEX_CONFLICT)
+    run.go()
+
+    assert run.statuses == {"base": "failed", "top": "pending", "other": "published"}
 
 
 def test_after_a_failure_fail_fast_begins_nothing_new(tmp_path: Path) -> None:
@@ -260,6 +271,46 @@ def test_the_second_stop_ends_the_uploads_too(tmp_path: Path) -> None:
     assert [name for step, name in run.steps.ended if step == "publish"] == []
     assert run.steps.running["publish"] == 0
     assert set(run.statuses.values()) == {"pending"}
+
+
+def test_a_stop_ends_what_only_waits_to_send(tmp_path: Path) -> None:
+    """Asking what is there, or waiting for the next try, is nothing that a stop should wait for."""
+    run = Run(tmp_path, {"a": ""})
+
+    async def stop() -> None:
+        run.orchestrator.stop()
+        await asyncio.Event().wait()
+
+    run.steps.before["ask", "a"] = stop
+    run.go()
+
+    assert run.steps.names("publish") == []
+    assert run.statuses == {"a": "pending"}
+
+
+def test_an_upload_that_fails_after_a_stop_is_not_tried_again(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"a": ""})
+
+    async def stop() -> None:
+        run.orchestrator.stop()
+
+    async def publish(package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
+        del package, artifacts
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with sending():
+                    await stop()
+                    raise failure(code=E.PUBLISH_FAILED)
+            except StepError:
+                assert tries == 1
+                await asyncio.sleep(0)
+
+    run.steps.publish = publish  # type: ignore[method-assign]
+    run.go()
+
+    assert run.statuses == {"a": "pending"}
 
 
 def test_a_stop_while_verifying_ends_that_and_a_resume_finishes_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.patience import Patience
+from releasekit.pipeline.patience import Patience, within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,3 +99,25 @@ def test_another_error_is_raised_at_once() -> None:
         asyncio.run(Patience(60.0).spend_on(failing(StepError(E.PUBLISH_FAILED, "no"), tries=tries)))
 
     assert len(tries) == 1
+
+
+def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_may_be() -> None:
+    began = time.monotonic()
+
+    with pytest.raises(TransientError, match=r"local did not answer within 0\.1 s") as caught:
+        asyncio.run(within(0.1, lambda: asyncio.sleep(30.0), "local"))
+
+    assert caught.value.code is E.INDEX_UNREADABLE
+    assert time.monotonic() - began < 15.0
+
+
+def test_what_an_index_said_last_is_told_when_it_then_hangs() -> None:
+    answers = [busy()]
+
+    async def question() -> None:
+        if answers:
+            raise answers.pop()
+        await asyncio.sleep(30.0)
+
+    with pytest.raises(TransientError, match="it is busy"):
+        asyncio.run(within(1.0, question, "local"))

@@ -10,9 +10,10 @@ from tests.pipeline.doubles import A, B, MemoryIndex, make_package, statuses
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import declare, open_for_change, skip_complete
+from releasekit.pipeline.aside import set_aside
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.resume import open_run, plan_changes, set_aside
+from releasekit.pipeline.resume import open_run, plan_changes
 from releasekit.state import STATE_FILENAME, RunState, journal_path
 from releasekit.store import RunStore
 from releasekit.workspace import Package, Workspace

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from tests.pipeline.doubles import C, MemoryIndex, make_package
 from releasekit.errors import E
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.outcome import ConflictError, NotShownError, RebuiltError, StepError, TransientError
+from releasekit.pipeline.patience import Patience
 from releasekit.pipeline.steps import UvSteps, ask
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Bench:
         return asyncio.run(self.steps.build(self.package, artifacts))
 
     def publish(self) -> None:
-        asyncio.run(self.steps.publish(self.package, BUILT))
+        asyncio.run(self.steps.publish(self.package, BUILT, nullcontext))
 
     def verify(self, patience: float = 0.05) -> None:
         asyncio.run(self.steps.verify(self.package, BUILT, patience))
@@ -302,7 +304,7 @@ def test_a_record_that_is_not_whole_is_neither_sent_nor_verified(tmp_path: Path,
     """Nothing may count as published because nothing is missing."""
     bench = Bench(tmp_path)
     for step in (
-        bench.steps.publish(bench.package, record),
+        bench.steps.publish(bench.package, record, nullcontext),
         bench.steps.verify(bench.package, record, 0.05),
     ):
         with pytest.raises(StepError, match="not one sdist and at least one wheel") as caught:
@@ -321,3 +323,27 @@ def test_an_upload_that_was_taken_in_part_says_so(tmp_path: Path) -> None:
         bench.publish()
 
     assert caught.value.code is E.PUBLISH_PARTIAL
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_index_that_used_up_one_budget_gets_one_try_for_each_other_package(tmp_path: Path) -> None:
+    """Else two hundred packages would take two hundred budgets to find that the index is gone."""
+    gone = TransientError(E.INDEX_UNREADABLE, "gone")
+    bench = Bench(tmp_path, gone, gone, gone, gone, BUILT)
+    bench.steps = UvSteps(bench.builder, bench.index, retry_budget=0.0)
+    other = make_package("other", tmp_path)
+
+    async def publish(package: Package) -> None:
+        names = {name.replace("core", package.name): digest for name, digest in BUILT.items()}
+        await bench.steps.publish(package, names, nullcontext)
+
+    bench.steps._patience[other.name] = Patience(60.0)
+    for package in (bench.package, other):
+        with pytest.raises(TransientError, match="gone"):
+            asyncio.run(publish(package))
+    assert bench.index.asked == 2
+
+    bench.index.answers = [BUILT | {name.replace("core", "other"): digest for name, digest in BUILT.items()}]
+    asyncio.run(publish(bench.package))  # it is back
+    bench.index.answers = [gone, *bench.index.answers]
+    asyncio.run(publish(other))

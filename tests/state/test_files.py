@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import socket
@@ -787,3 +788,16 @@ def test_readers_beside_threads_that_write_see_them_too(path: Path) -> None:
         assert len(seen) > 1
         assert seen == sorted(seen)
     assert fired_of(RunState.load(path)) == 500
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path, *, enabled: bool) -> None:
+    with RunStore.create(tmp_path / STATE_FILENAME, RunState("abc")) as store:
+        path = store.path
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        RunState.load(path)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

@@ -109,7 +109,15 @@ def test_events_stand_in_their_order_with_number_and_time(store: RunStore, clock
     assert [(event.seq, event.package) for event in events] == [(1, "core"), (1, "top"), (2, "top"), (3, "late")]
     assert [event.time for event in events] == [BEGIN, BEGIN, clock.time, clock.time]
     assert events[2] == Event(
-        2, clock.time, "top", Trigger.SKIP, PackageStatus.PENDING, PackageStatus.SKIPPED, 1.0, {"reason": "by hand"}
+        2,
+        clock.time,
+        "top",
+        Trigger.SKIP,
+        PackageStatus.PENDING,
+        PackageStatus.SKIPPED,
+        1.0,
+        {"reason": "by hand"},
+        1.0,
     )
     assert events[3].target is PackageStatus.SKIPPED
 
@@ -182,7 +190,22 @@ def test_a_clock_that_is_set_back_takes_no_time(store: RunStore, clock: Clock) -
     clock.passes(-60)
     core.recover()
 
-    assert [event.seconds for event in history_of(store).events] == [0.0] * 4
+    assert [(event.seconds, event.at) for event in history_of(store).events] == [(0.0, 0.0)] * 4
+
+
+def test_after_a_clock_was_set_back_time_goes_on_from_there(store: RunStore, clock: Clock) -> None:
+    core = store.state["core"]
+    core.start_building()
+    clock.passes(2)
+    core.start_publishing()
+    clock.passes(-3600)
+    core.start_verifying()
+    clock.passes(3)
+    core.confirm()
+
+    events = history_of(store).events
+
+    assert [(event.seconds, event.at) for event in events] == [(0, 0), (0, 0), (0, 0), (2, 2), (0, 2), (3, 5)]
 
 
 def test_a_run_without_a_journal_has_no_history(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ A command's module is imported when it is called, so that `--help` and `status` 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
+    from releasekit.cli.stop import Stop
+
 INTERRUPTED: Final = 130
 _COLOUR: Final = False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None  # None: a terminal
 COMMANDS: Final = {
@@ -33,7 +36,7 @@ COMMANDS: Final = {
     "history": "Show what happened to the run, and how long it took.",
     "retry": "Give failed packages another chance.",
     "skip": "Leave a waiting package out of the run.",
-    "diagram": "Draw the run, or the lifecycle of a package.",
+    "diagram": "Draw the run, one package's way through it, or the lifecycle.",
     "demo": "Watch a real release being killed half-way and finished anyway.",
     "explain": "Explain an error code.",
     "clean": "Remove the files of a finished run.",
@@ -48,10 +51,10 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"releasekit.cli.{cmd_name}").command
+        with ctx.obj.holding() if ctx.obj else nullcontext():
+            command: click.Command = import_module(f"releasekit.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -79,19 +82,38 @@ def releasekit() -> None:
     """  # noqa: D301  # click wants the character
 
 
-def main() -> int:
+def main(came: list[int] | None = None) -> int:
     """Run the command line, and turn every foreseen error into a message.
+
+    It is the process's: what handles SIGINT and SIGTERM is its own, and when it returns they are ignored, since what
+    it came to is settled.
+
+    Args:
+        came: The signals that have come already, if somebody has listened before.
 
     Returns:
         The exit code, as the group's help lists them.
     """
+    from releasekit.cli.stop import Stop  # noqa: PLC0415  # it imports us
+
+    stop = Stop(came)
+    handlers = stop.listen()
+    try:
+        return _main(stop)
+    except KeyboardInterrupt:  # while an error was told
+        return INTERRUPTED
+    finally:
+        stop.end(dict.fromkeys(handlers, signal.SIG_IGN))
+
+
+def _main(stop: Stop) -> int:
     logging.expect("warning")
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
     try:
-        return _run()
+        return _run(stop)
     except BrokenPipeError:
         _write_nowhere(sys.stderr)
         return 1
@@ -117,28 +139,46 @@ def _write_nowhere(stream: TextIO) -> None:
     os.close(null)
 
 
-def _run() -> int:
+def _run(stop: Stop) -> int:
     try:
-        code: int | None = releasekit.main(standalone_mode=False, color=_COLOUR)
+        stop.check()
+        code: int | None = releasekit.main(standalone_mode=False, color=_COLOUR, obj=stop)
     except ReleaseKitError as error:
         _complain(str(error))
-        if "--json" in sys.argv:
-            from releasekit.cli.output import print_json  # noqa: PLC0415  # only on errors
-
-            print_json({"error": redact(error.message), "code": error.code, "hint": error.hint})
+        _document(error=redact(error.message), code=error.code, hint=error.hint)
         return 1
     except click.ClickException as error:
         _show(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted; the same command goes on")
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:  # an OSError, but not one to complain of: nobody reads
         raise
     except OSError as error:
         _complain(f"{error}\n  hint: check the path, its permissions and the space on the disk")
         return 1
     return code or 0
+
+
+def _interrupted() -> int:
+    """Say that nothing came of it, and how to go on."""
+    from releasekit.cli.stop import resume_command  # noqa: PLC0415  # it imports us
+
+    error, resume = "interrupted; the same command goes on", resume_command()
+    with unless_gone(sys.stderr):
+        _complain(error)
+        click.echo(resume, err=True)
+    with unless_gone(sys.stdout):
+        _document(error=error, code="", hint=resume, exit_code=INTERRUPTED)
+    return INTERRUPTED
+
+
+def _document(**error: object) -> None:
+    """Print an error as a JSON document, if that is wanted."""
+    if "--json" in sys.argv:
+        from releasekit.cli.output import print_json  # noqa: PLC0415  # only on errors
+
+        print_json(error)
 
 
 def _show(error: click.ClickException) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def command(*, workspace: Path, force: bool, as_json: bool) -> None:
     """Remove the files of a finished run.
 
-    That is the state file, the journal, the built files, and whatever --fresh kept aside. The lock file stays:
+    That is the state file, the journal, the built files, and whatever was kept aside. With them goes the memory of
+    what may have been sent, which a new run needs as long as the index does not show it. The lock file stays:
     deleting it would let two processes in. What was published is not touched.
     """
     if not workspace.is_dir():

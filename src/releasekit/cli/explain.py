@@ -52,7 +52,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "The index shows a file of this name with another sha256 than ours. One name must have one content for "
         "ever, so nothing is overwritten and nothing is tried again. Find out who published that file; usually "
         "the answer is a new version. What requires the package is held until then. If the index is mended, "
-        "`releasekit retry PACKAGE` has the next run try again."
+        "`releasekit retry PACKAGE` has the next run try again; if theirs is right, `releasekit skip PACKAGE` after "
+        "that leaves it out. A run that begins anew remembers the conflict."
     ),
     E.INDEX_UNKNOWN: (
         "--index takes the name of a [[tool.uv.index]] in the workspace's pyproject.toml that has a url and a "
@@ -81,7 +82,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.REBUILT_DIFFERS: (
         "Files that may have been sent were lost before the index showed them, and the build gave other bytes: it is "
         "not reproducible. To send these could give one name two contents. Wait until the index shows the first ones "
-        "and run the same command again, put the files back into .releasekit-dist, or choose a new version."
+        "and run the same command again, put the files back into .releasekit-dist, or choose a new version. Only if "
+        "you know that the index never got them: `releasekit clean --force` forgets them."
     ),
     E.STATE_CLOSED: (
         "A `RunStore` was used after `close`, or in a process that was forked off while it was open. Open the run "

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from packaging.utils import canonicalize_name
 
-from releasekit.cli import output
+from releasekit.cli import history_summary, output
+from releasekit.cli.history_summary import seconds_of
 from releasekit.errors import headline
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.state import STATE_FILENAME, no_run
+from releasekit.state.analysis import analyse
 from releasekit.state.history import durations, read_history
 
 if TYPE_CHECKING:
@@ -25,20 +26,29 @@ if TYPE_CHECKING:
 @click.command("history")
 @output.workspace_argument
 @click.option("--package", "packages", multiple=True, metavar="NAME", help="Only this package; may be given again.")
+@click.option("--summary", is_flag=True, help="Show instead where the time went: slowest packages, critical path.")
 @output.json_option
-def command(*, workspace: Path, packages: tuple[str, ...], as_json: bool) -> None:
+def command(*, workspace: Path, packages: tuple[str, ...], summary: bool, as_json: bool) -> None:
     """Show what happened to the run, and how long it took.
 
     Reads the journal only: it can be called while a run is at work. A time in a line is how long the package had
     been in the status that it left. Time before a `recover`, in which nobody may have been at work, counts for no
     package.
+
+    With --summary: how long the run was at work (makespan), the longest chain of work that no number of jobs makes
+    shorter (critical path), how far apart the two are, time by status, and the slowest packages.
     """
+    if summary and packages:
+        raise click.UsageError("--summary is about the whole run: leave --package out")
     try:
         history = read_history(workspace / STATE_FILENAME)
     except FileNotFoundError as error:
         raise no_run(workspace) from error
     run = history.run
-    chosen = {name if name in run else run[canonicalize_name(name)].name for name in packages} or set(run)
+    if summary:
+        _summarise(history, as_json=as_json)
+        return
+    chosen = {output.find_package(run, name).name for name in packages} or set(run)
     events = [event for event in history.events if event.package in chosen]
     if as_json:
         output.print_json(_document(history, events))
@@ -47,8 +57,16 @@ def command(*, workspace: Path, packages: tuple[str, ...], as_json: bool) -> Non
     for line in output.columns([("time (UTC)", "package", "trigger", "status", "took", ""), *map(_row, events)]):
         click.echo(line)
     click.echo()
-    for line in output.columns([*_summary(run, events)]):
+    for line in output.columns([*_durations(run, events)]):
         click.echo(line)
+
+
+def _summarise(history: History, *, as_json: bool) -> None:
+    analysis = analyse(history)
+    if as_json:
+        output.print_json(history_summary.document(history, analysis))
+    else:
+        history_summary.print_summary(history, analysis)
 
 
 def _row(event: Event) -> tuple[str, ...]:
@@ -58,7 +76,7 @@ def _row(event: Event) -> tuple[str, ...]:
         in_one_line(event.package),
         event.trigger.value if event.trigger else "joined",
         moved if event.trigger else event.target.value,
-        _seconds(event.seconds) if event.trigger else "",
+        seconds_of(event.seconds) if event.trigger else "",
         _note(event.carried),
     )
 
@@ -69,17 +87,13 @@ def _note(carried: Mapping[str, Any]) -> str:
     return in_one_line(output.shortened(headline("".join(carried.values())))) if carried else ""
 
 
-def _summary(run: RunState, events: Sequence[Event]) -> Iterator[tuple[str, ...]]:
+def _durations(run: RunState, events: Sequence[Event]) -> Iterator[tuple[str, ...]]:
     taken = durations(events)
     shown = [status for status in PackageStatus if any(status in statuses for statuses in taken.values())]
     yield ("package", *(status.value for status in shown), "attempts", "now")
     for name, statuses in taken.items():
-        times = (_seconds(statuses[status]) if status in statuses else "" for status in shown)
+        times = (seconds_of(statuses[status]) if status in statuses else "" for status in shown)
         yield (in_one_line(name), *times, str(run[name].attempts), run[name].status.value)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.3f} s"
 
 
 def _document(history: History, events: Sequence[Event]) -> dict[str, Any]:

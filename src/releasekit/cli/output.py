@@ -74,6 +74,18 @@ def load_run(workspace: Path) -> RunState:
         raise no_run(workspace) from error
 
 
+def find_package(run: RunState, name: str) -> PackageState:
+    """Find a package by its name, or by another way to write that, as a user may.
+
+    Raises:
+        ReleaseKitError: There is none (`E.STATE_UNKNOWN_PACKAGE`).
+    """
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  # only where used
+
+    other = canonicalize_name(name)
+    return run[other if name not in run and other in run else name]
+
+
 def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
     """Say in one line why a package is where it is."""
     if package.error or package.reason:
@@ -155,11 +167,7 @@ def next_step(state: RunState, *, at_rest: bool) -> str:
 
 def conflicts_of(state: RunState) -> list[str]:
     """Name the packages that failed of a conflict, sorted."""
-    return failed_of(state, E.INDEX_CONFLICT, E.REBUILT_DIFFERS)
-
-
-def failed_of(state: RunState, *codes: E) -> list[str]:
-    """Name the packages that failed with one of some codes, sorted: a stored error begins with its code."""
+    codes = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}  # a stored error begins with its code
     return [name for name in state.failed_packages() if code_of(state[name].error) in codes]
 
 

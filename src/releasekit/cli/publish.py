@@ -15,10 +15,10 @@ import stamina
 
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, output, unless_gone
-from releasekit.cli.stop import Stop, resume_command
+from releasekit.cli.stop import Stop, resume_command, same_command
 from releasekit.errors import E
 from releasekit.escape import in_one_line, printable
-from releasekit.pipeline import Action, Request, forecast, release
+from releasekit.pipeline import STOPS, Action, Request, forecast, release
 from releasekit.pipeline.build import BUILD_TIMEOUT
 from releasekit.pipeline.orchestrator import GRACE
 from releasekit.pipeline.outcome import NotShownError
@@ -62,7 +62,11 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 @click.option("--index", "index_name", required=True, help="A [[tool.uv.index]], `pypi`, or a directory (./out).")
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="processors",
               help="Builds, and uploads, at a time.")  # fmt: skip
-@click.option("--fresh", is_flag=True, help="Start over; the files of the run that is there are kept aside.")
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Start over; the run that is there is kept aside, and what it may have sent stays bound.",
+)
 @click.option("--no-gate", is_flag=True, help="Upload a package before every other is built.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing new once a package has failed.")
 @_seconds("--build-timeout", BUILD_TIMEOUT, "How long one build may take.")
@@ -107,8 +111,6 @@ def command(  # noqa: PLR0913  # one argument an option
     releasekit publish --index pypi            the packages of this directory, to uv's default index
     releasekit publish ws --index ./out        those of ws, as files in the directory out
     """  # noqa: D301  # click wants the character
-    live = sys.stderr.isatty() and not log_json
-    logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
     request = Request(
         workspace=workspace,
         index=index_name,
@@ -124,12 +126,21 @@ def command(  # noqa: PLR0913  # one argument an option
         allow_dirty=allow_dirty,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
-    stop = Stop()
+    stop = click.get_current_context().find_object(Stop) or Stop()
     with stop.listening():
+        live = sys.stderr.isatty() and not log_json
+        logging.configure(level="warning" if live and log_level == "info" else log_level, json=log_json)
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
         outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, live=live))))
-    state, error, code = outcome.state, outcome.error, exit_code(outcome)
+        stop.code = exit_code(outcome)
+        _tell_end(outcome, stop.code, as_json=as_json)
+        return stop.code
+
+
+def _tell_end(outcome: Outcome, code: int, *, as_json: bool) -> None:
+    """Print what a release came to, and how to go on."""
+    state, error = outcome.state, outcome.error
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
             output.print_json(output.result(state) | {"exit_code": code, "error": redact(str(error or ""))})
@@ -143,12 +154,11 @@ def command(  # noqa: PLR0913  # one argument an option
             click.echo(f"error: {printable(redact(str(error)))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
-    return code
 
 
 def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
     """Print what would be done, and return the exit code: whether a person would have to decide something first."""
-    undecided = [each for each in forecasts if each.action in {Action.CONFLICT, Action.LOST}]
+    undecided = [each for each in forecasts if each.action in STOPS]
     code = CONFLICT if undecided else DONE
     if as_json:
         output.print_json({"packages": [each._asdict() for each in forecasts], "exit_code": code})
@@ -156,14 +166,14 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
     rows = [(each.package, each.version, each.action.value, each.why or ", ".join(each.files)) for each in forecasts]
     for line in output.columns([[*map(in_one_line, row)] for row in rows]):
         click.echo(line)
-    idle = sum(each.action is Action.NOTHING for each in forecasts)
+    idle = sum(each.action in {Action.NOTHING, Action.HELD, *STOPS} for each in forecasts)
     click.echo(f"\n{len(forecasts) - idle} of {len(forecasts)} packages to be worked on. Nothing was touched.")
     if undecided:
         again = f"decide about {', '.join(each.package for each in undecided)}"
     elif idle == len(forecasts):
         again = "nothing to do."
     else:
-        again = output.command_line(*(word for word in sys.argv[1:] if word != "--dry-run"))
+        again = same_command("--dry-run")
     click.echo(f"next: {in_one_line(again)}")
     return code
 
@@ -177,8 +187,7 @@ def exit_code(outcome: Outcome) -> int:
         return INTERRUPTED
     if output.conflicts_of(state) or (error and error.code in {E.INDEX_CONFLICT, E.PUBLISHED_MISSING}):
         return CONFLICT
-    sent = state.published_packages() or output.failed_of(state, E.PUBLISH_PARTIAL, E.VERIFY_TIMEOUT)
-    return PARTLY_PUBLISHED if sent else NOTHING_PUBLISHED
+    return PARTLY_PUBLISHED if outcome.arrived else NOTHING_PUBLISHED
 
 
 @contextmanager

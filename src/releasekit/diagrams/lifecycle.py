@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 
 TITLE: Final = "The lifecycle of a package"
 STRAIGHT_WAY: Final = (PackageStatus.PENDING, *IN_FLIGHT, PackageStatus.PUBLISHED)
+BELOW: Final = (
+    (PackageStatus.PENDING, PackageStatus.SKIPPED),
+    (PackageStatus.PUBLISHING, PackageStatus.FAILED),
+)
+"""(status of the straight way, status that stands below it): in one column, in this order."""
+
 _RED: Final = PALETTE[PackageStatus.FAILED].line
-_STYLES: Final = {
+STYLES: Final = {
     "forward": {"weight": "100"},
     "aside": {"color": PALETTE[PackageStatus.SKIPPED].line},
     "failure": {"color": _RED, "fontcolor": _RED},
     "recovery": {"style": "dashed", "tailport": "n", "headport": "n"},
     "retry": {"style": "dashed"},
 }
+"""The arrows' looks, by what `kind` says of them."""
+
 _EDGE: Final = re.compile(r'\t(\w+) -> (\w+) \[label=(?:"([^"]*)"|(\w+))(.*)\]\n')
 
 
@@ -34,16 +42,12 @@ def lifecycle_dot() -> str:
     """Draw the lifecycle as Graphviz source."""
     machine, styles = _machine("graphviz")
     for source, target in {(s, rule.target) for (s, _), rule in RULES.items() if rule.target}:
-        styles["edge"][source.name][target.name] = _kind(source, target)
+        styles["edge"][source.name][target.name] = kind(source, target)
     graph = machine.get_graph(title=TITLE)
     graph.body = [_EDGE.sub(_arrow, line) for line in graph.body]
     for status in PackageStatus:
         graph.node(status.name, label=_node(status))
-    # Side by side with a status of the straight way, and after it in this order, is below it.
-    for above, below in (
-        (PackageStatus.PENDING, PackageStatus.SKIPPED),
-        (PackageStatus.PUBLISHING, PackageStatus.FAILED),
-    ):
+    for above, below in BELOW:
         with graph.subgraph(graph_attr={"rank": "same"}) as column:
             column.node(above.name)
             column.node(below.name)
@@ -77,7 +81,7 @@ def _machine(engine: str) -> tuple[Any, dict[str, Any]]:
     machine.machine_attributes = {"rankdir": "LR"} if engine == "mermaid" else markup.GRAPH | {"ranksep": "0.45"}
     machine.style_attributes = {
         "graph": {},
-        "edge": {"default": markup.EDGE} | _STYLES,
+        "edge": {"default": markup.EDGE} | STYLES,
         "node": {status.value: _look(status, engine) for status in PackageStatus}
         | ({} if engine == "mermaid" else {"default": markup.NODE}),
     }
@@ -96,7 +100,8 @@ def _look(status: PackageStatus, engine: str) -> dict[str, str]:
     return {"fillcolor": look.fill, "color": look.line, "fontcolor": look.line} | place | final
 
 
-def _kind(source: PackageStatus, target: PackageStatus) -> str:
+def kind(source: PackageStatus, target: PackageStatus) -> str:
+    """Say what sort of an arrow leads from one status to another: a key of `STYLES`."""
     if target is PackageStatus.PENDING:
         return "recovery" if source in STRAIGHT_WAY else "retry"
     if target is PackageStatus.FAILED:

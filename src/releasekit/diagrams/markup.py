@@ -10,12 +10,14 @@ import html
 import re
 import textwrap
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import graphviz
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+N = TypeVar("N", bound="Hashable")
 
 INK: Final = "#212529"
 FAINT: Final = "#6c757d"
@@ -25,6 +27,7 @@ PAPER: Final = "#ffffff"
 _FONT: Final = "Helvetica,Arial,sans-serif"
 _WORD_JOINER: Final = "\u2060"
 _TO_PART: Final = re.compile(r"(?<=\\)|(?<=#)(?=#)")
+_MARKDOWN: Final = re.compile(r"(?:[-+*]|\d+[.)]|#{1,6})(?: |$)|>|[-=_*]+$")
 _ELLIPSIS: Final = "…"
 _TOOLTIP_LENGTH: Final = 500
 
@@ -96,7 +99,13 @@ def tooltip(text: str) -> str:
 
 
 def to_mermaid(text: str) -> str:
-    """Escape a plain text for a quoted Mermaid label: all ASCII but the harmless as entity codes."""
+    """Escape a line of plain text for a quoted Mermaid label: all ASCII but the harmless as entity codes.
+
+    Many a mermaid reads a label as Markdown all the same, and draws none that begins a list or a heading: such a line
+    begins with a word joiner.
+    """
+    if _MARKDOWN.match(text):
+        text = _WORD_JOINER + text
     return "".join(c if c.isalnum() or c in " ._-" or not c.isascii() else f"#{ord(c)};" for c in text)
 
 
@@ -124,16 +133,26 @@ def cell(text: str, *, size: int = 0, colour: str = "", tag: str = "", **attribu
         tag: ``b`` or ``i``.
         attributes: The attributes of ``<td>``.
     """
-    # Graphviz refuses a cell with an empty text inside a tag.
+    start = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<td{start}>{line(text, size=size, colour=colour, tag=tag)}</td>"
+
+
+def line(text: str, *, size: int = 0, colour: str = "", tag: str = "") -> str:
+    """Mark one line of plain text up; see `cell`."""
+    # Graphviz refuses an empty text inside a tag.
     content = to_html(text) or " "
     if tag:
         content = f"<{tag}>{content}</{tag}>"
     font = (f' point-size="{size}"' if size else "") + (f' color="{colour}"' if colour else "")
-    start = "".join(f' {name}="{value}"' for name, value in attributes.items())
-    return f"<td{start}>{f'<font{font}>{content}</font>' if font else content}</td>"
+    return f"<font{font}>{content}</font>" if font else content
 
 
-def reduce(requirements: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str]]:
+def lines(marked_up: Iterable[str]) -> str:
+    """Make an HTML-like label of lines, one below the other: as a table would, but many times as fast."""
+    return f"<{'<br/>'.join(marked_up)}>"
+
+
+def reduce(requirements: Mapping[N, Iterable[N]]) -> Iterator[tuple[N, N]]:
     """Leave out the edges that longer paths already tell: the transitive reduction.
 
     Args:
@@ -149,7 +168,7 @@ def reduce(requirements: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, str
         yield from ((required, node) for node, requires in known.items() for required in requires)
         return
     bit = {node: 1 << i for i, node in enumerate(order)}
-    above: dict[str, int] = {}  # a set of nodes is one whole number: there may be thousands of nodes
+    above: dict[N, int] = {}  # a set of nodes is one whole number: there may be thousands of nodes
     for node in order:
         above[node] = bit[node]
         for required in known[node]:

@@ -1,15 +1,17 @@
 """A run, drawn: who requires whom, where each package stands, and why it failed or was skipped.
 
 An arrow leads from a requirement to what waits for it; requirements that a longer path already tells are left
-out. An arrow out of a failed package is red: what it leads to is held up.
+out. An arrow out of a failed package is red: what it leads to is held up. Of more packages than can be read many are
+drawn as one: see `collapse`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from releasekit.diagrams import markup
+from releasekit.diagrams.collapse import views
 from releasekit.diagrams.render import draw
 from releasekit.errors import headline
 from releasekit.lifecycle import PackageStatus
@@ -19,74 +21,62 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from releasekit.diagrams.collapse import Node, Package, View
+
 _NAME_LENGTH: Final = 40
 _NOTE_WIDTH: Final = 32
 _NOTE_LINES: Final = 2
+_MOST_NAMES: Final = 40  # more are cut off anyway
 
-
-class Package(Protocol):
-    """What is drawn of a package; a `PackageState` has it."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def status(self) -> PackageStatus:
-        """Where it stands."""
-
-    @property
-    def version(self) -> str:
-        """The version that is to be published."""
-
-    @property
-    def error(self) -> str:
-        """Why it failed."""
-
-    @property
-    def reason(self) -> str:
-        """Why it was skipped."""
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """The names of what must be published before it."""
+MAX_MERMAID: Final = 45_000
+"""Characters as JavaScript counts them; code hosts draw no Mermaid of more than 50,000, or of more than 500 edges."""
 
 
 def run_dot(packages: Iterable[Package]) -> str:
     """Draw a run as Graphviz source; the order of the packages is kept."""
     drawn = list(packages)
+    view = next(views(drawn))
     graph = markup.picture("run", ranksep="0.6")
-    ids, edges = _edges(drawn)
-    for package in drawn:
-        look = PALETTE[package.status]
-        dashed = {"style": "rounded,filled,dashed"} if package.status is PackageStatus.SKIPPED else {}
+    graph.edge_attr["color"] = markup.FAINT
+    for i, node in enumerate(view.nodes):
+        look = PALETTE[node.status]
+        skipped = {"style": "rounded,filled,dashed"} if node.status is PackageStatus.SKIPPED else {}
+        stacked = {"peripheries": "2"} if len(node.members) > 1 else {}
         graph.node(
-            ids[package.name],
-            label=_node(package),
-            tooltip=markup.tooltip(_spoken(package)),
+            f"n{i}",
+            label=_label(node),
+            tooltip=markup.tooltip(_spoken(node)),
             color=look.line,
             fillcolor=look.fill,
             fontcolor=look.line,
-            **dashed,
+            **skipped,
+            **stacked,
         )
-    failed = {p.name for p in drawn if p.status is PackageStatus.FAILED}
-    for required, dependent in edges:
-        colour = PALETTE[PackageStatus.FAILED].line if required in failed else markup.FAINT
-        graph.edge(ids[required], ids[dependent], color=colour)
-    graph.graph_attr["label"] = _legend(drawn)
+    for required, dependent in view.edges:
+        failed = view.nodes[required].status is PackageStatus.FAILED
+        graph.edge(f"n{required}", f"n{dependent}", **({"color": PALETTE[PackageStatus.FAILED].line} if failed else {}))
+    graph.graph_attr["label"] = _legend(drawn, view)
     return str(graph.source)
 
 
 def run_mermaid(packages: Iterable[Package]) -> str:
-    """Draw a run as a Mermaid flowchart; the order of the packages is kept."""
+    """Draw a run as a Mermaid flowchart that keeps to what code hosts draw; the order of the packages is kept."""
     drawn = list(packages)
-    ids, edges = _edges(drawn)
+    sources = (_mermaid(drawn, view) for view in views(drawn))
+    return next(source for source in sources if len(source.encode("utf-16-le")) // 2 <= MAX_MERMAID)
+
+
+def _mermaid(packages: Sequence[Package], view: View) -> str:
     lines = ["flowchart LR"]
-    for package in drawn:
-        label = "<br/>".join(markup.to_mermaid(line) for line in (_title(package), *_details(package)))
-        lines.append(f'  {ids[package.name]}["{label}"]:::{package.status}')
-    lines += [f"  {ids[required]} --> {ids[dependent]}" for required, dependent in edges]
-    for status in _statuses(drawn):
+    for i, node in enumerate(view.nodes):
+        label = "<br/>".join(markup.to_mermaid(line) for line in (_title(node), *_details(node)))
+        opening, closing = ("[[", "]]") if len(node.members) > 1 else ("[", "]")
+        lines.append(f'  n{i}{opening}"{label}"{closing}:::{node.status}')
+    lines += [f"  n{required} --> n{dependent}" for required, dependent in view.edges]
+    failures = [str(i) for i, (source, _) in enumerate(view.edges) if view.nodes[source].status is PackageStatus.FAILED]
+    if failures:
+        lines.append(f"  linkStyle {','.join(failures)} stroke:{PALETTE[PackageStatus.FAILED].line}")
+    for status in _statuses(packages):
         look = PALETTE[status]
         lines.append(f"  classDef {status} fill:{look.fill},stroke:{look.line},color:{look.line}")
     return "\n".join(lines) + "\n"
@@ -104,18 +94,28 @@ def draw_run(packages: Iterable[Package], path: Path) -> None:
     draw(path, lambda: run_dot(drawn), lambda: run_mermaid(drawn))
 
 
-def _edges(packages: Sequence[Package]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    ids = {package.name: f"n{i}" for i, package in enumerate(packages)}
-    return ids, list(markup.reduce({package.name: package.requires for package in packages}))
+def _title(node: Node) -> str:
+    count = len(node.members)
+    told = f"{count} {node.status}" if count > 1 else markup.shorten(node.members[0].name, _NAME_LENGTH)
+    return f"{PALETTE[node.status].glyph} {told}"
 
 
-def _title(package: Package) -> str:
-    return f"{PALETTE[package.status].glyph} {markup.shorten(package.name, _NAME_LENGTH)}"
+def _details(node: Node) -> list[str]:
+    failure = [f"holds up {node.holds}"] if node.holds else []
+    failure += [f"held up by {_roots(node)}"] if node.held else []
+    if len(node.members) > 1:
+        low, high = node.levels
+        own = [f"level {low}" if low == high else f"levels {low} to {high}"]
+    else:
+        (package,) = node.members
+        own = [markup.shorten(package.version, _NAME_LENGTH)] if package.version else []
+        own += markup.wrap(_note(package), _NOTE_WIDTH, _NOTE_LINES)
+    return [*own, *(line for told in failure for line in markup.wrap(told, _NOTE_WIDTH, _NOTE_LINES))]
 
 
-def _details(package: Package) -> list[str]:
-    version = [markup.shorten(package.version, _NAME_LENGTH)] if package.version else []
-    return version + markup.wrap(_note(package), _NOTE_WIDTH, _NOTE_LINES)
+def _roots(node: Node) -> str:
+    first, *more = node.roots or ("several failures",)
+    return f"{markup.shorten(first, _NOTE_WIDTH)} and {len(more)} more" if more else first
 
 
 def _note(package: Package) -> str:
@@ -123,14 +123,16 @@ def _note(package: Package) -> str:
     return headline(told) if told else ""
 
 
-def _node(package: Package) -> str:
-    title = [markup.cell(_title(package), tag="b")]
-    details = [[markup.cell(line, size=10)] for line in _details(package)]
-    return markup.table([title, *details], cellpadding=1)
+def _label(node: Node) -> str:
+    details = (markup.line(line, size=10) for line in _details(node))
+    return markup.lines([markup.line(_title(node), tag="b"), *details])
 
 
-def _spoken(package: Package) -> str:
+def _spoken(node: Node) -> str:
     """All that is known, for who points at the node."""
+    if len(node.members) > 1:
+        return f"{len(node.members)} {node.status}: {', '.join(package.name for package in node.members[:_MOST_NAMES])}"
+    (package,) = node.members
     return ": ".join(filter(None, (f"{package.name} {package.version}", package.status, _note(package))))
 
 
@@ -139,7 +141,7 @@ def _statuses(packages: Sequence[Package]) -> dict[PackageStatus, int]:
     return {status: counts[status] for status in PackageStatus if counts[status]}
 
 
-def _legend(packages: Sequence[Package]) -> str:
+def _legend(packages: Sequence[Package], view: View) -> str:
     cells = [
         markup.cell(
             f"{PALETTE[status].glyph} {status} {count}",
@@ -150,4 +152,5 @@ def _legend(packages: Sequence[Package]) -> str:
         )
         for status, count in _statuses(packages).items()
     ]
-    return markup.legend(cells or [markup.cell("no packages")])
+    together = [markup.cell("double border: packages drawn as one")] if len(view.nodes) < len(packages) else []
+    return markup.legend([*cells, *together] or [markup.cell("no packages")])

@@ -5,13 +5,14 @@ refuse; `Orchestrator` drives the packages; `UvSteps` builds, publishes and veri
 that `choose_index` found.
 """
 
-from releasekit.pipeline.forecast import Action, Forecast, forecast
+from releasekit.pipeline.forecast import STOPS, Action, Forecast, forecast
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import Orchestrator
 from releasekit.pipeline.release import Outcome, Request, release
 from releasekit.pipeline.resume import declare, open_for_change, skip_complete
 
 __all__ = [
+    "STOPS",
     "Action",
     "Forecast",
     "Orchestrator",

@@ -58,7 +58,7 @@ class Builder:
         """
         directory = self.directory(package)
         try:
-            return await asyncio.to_thread(_digests, directory)
+            return await asyncio.to_thread(digests_in, directory)
         except OSError as error:
             message = f"the built files in {directory} can't be read: {error}"
             raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
@@ -128,7 +128,7 @@ def _keep(
     package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None
 ) -> Mapping[str, str]:
     (fresh / ".gitignore").unlink(missing_ok=True)  # uv adds it, and only newer ones have an option not to
-    built = _digests(fresh)
+    built = digests_in(fresh)
     foreign = [name for name in built if not belongs(name, package.name, package.version)]
     if foreign or not is_complete(built):
         raise StepError(
@@ -139,8 +139,18 @@ def _keep(
         )
     if check:
         check(built)
-    for name in built:
-        fd = os.open(fresh / name, os.O_RDONLY)
+    keep_whole(fresh, final)
+    return built
+
+
+def keep_whole(fresh: Path, final: Path) -> None:
+    """Move a directory of files, once they are on the device, to where they are kept, in place of what is there.
+
+    Raises:
+        OSError: It could not be moved; what was there may be gone.
+    """
+    for path in fresh.iterdir():
+        fd = os.open(path, os.O_RDONLY)
         try:
             atomic.flush(fd)
         finally:
@@ -149,10 +159,14 @@ def _keep(
     shutil.rmtree(final, ignore_errors=True)
     fresh.rename(final)
     atomic.flush_directory(final.parent)
-    return built
 
 
-def _digests(directory: Path) -> dict[str, str]:
+def digests_in(directory: Path) -> dict[str, str]:
+    """Read the files in a directory: name → sha256 in hex; nothing for one that is not there.
+
+    Raises:
+        OSError: One could not be read.
+    """
     try:
         return {path.name: sha256(path) for path in sorted(directory.iterdir())}
     except FileNotFoundError:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from releasekit.errors import E, code_of, headline
 from releasekit.lifecycle import PackageStatus
+from releasekit.pipeline import process
 from releasekit.pipeline.build import Builder
-from releasekit.pipeline.outcome import ConflictError
+from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT
+from releasekit.pipeline.outcome import ConflictError, NotShownError
 from releasekit.pipeline.reconcile import Decision, decide, to_send
 from releasekit.pipeline.release import make_plan
 from releasekit.pipeline.resume import goes_on, skip_complete
-from releasekit.pipeline.steps import ask
+from releasekit.pipeline.sent import find_kept, remember
+from releasekit.pipeline.steps import UvSteps, ask
 from releasekit.state import RunState, there_is_a_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator
 
-    from releasekit.pipeline.index import Index
-    from releasekit.pipeline.release import Request
+    from releasekit.pipeline.release import Plan, Request
     from releasekit.state import PackageState
 
 
@@ -31,8 +34,13 @@ class Action(StrEnum):
     SEND = "send what was built"
     VERIFY = "verify what was sent"
     NOTHING = "nothing"
+    HELD = "wait"
     CONFLICT = "stop: a conflict"
     LOST = "stop: it was published, and the index does not show it"
+
+
+STOPS: Final = {Action.CONFLICT, Action.LOST}
+"""What a person must decide before it goes on."""
 
 
 class Forecast(NamedTuple):
@@ -60,6 +68,7 @@ async def forecast(request: Request) -> list[Forecast]:
         ReleaseKitError: The release would be refused, for the same reason.
     """
     plan = make_plan(request, look_only=True)
+    process.find_uv()
     async with contextlib.aclosing(plan.index):
         run = plan.run
         begins = request.fresh or not there_is_a_run(plan.path)
@@ -68,31 +77,62 @@ async def forecast(request: Request) -> list[Forecast]:
             begins = not goes_on(there, plan.run, plan.path)
             run = plan.run if begins else there
         if begins:
+            remember(plan.path, run)
             await skip_complete(run, plan.index, request.retry_budget)
-        builder = Builder(plan.workspace.root, plan.head.time)
         packages = sorted(run.packages.values(), key=lambda package: (package.level, package.name))
-        return await asyncio.gather(*(_of(package, builder, plan.index, request.retry_budget) for package in packages))
+        told = await asyncio.gather(*(_of(package, plan, request) for package in packages))
+        return [*_with_what_waits(told, run)]
 
 
-async def _of(package: PackageState, builder: Builder, index: Index, patience: float) -> Forecast:
+async def _of(package: PackageState, plan: Plan, request: Request) -> Forecast:
     if package.status is PackageStatus.SKIPPED:
         return Forecast(package.name, package.version, Action.NOTHING, why=package.reason)
-    shown = await ask(index, package.name, package.version, patience)
-    kept = await builder.kept(package.name)
+    if code_of(package.error) is E.INDEX_CONFLICT:  # no resume tries it again
+        return Forecast(package.name, package.version, Action.CONFLICT, why=headline(package.error))
     try:
-        action, files = _compare(package, kept, shown, index.name)
+        if package.status is PackageStatus.PUBLISHED:
+            return await _confirmed(package, plan, request)
+        shown = await ask(plan.index, package.name, package.version, request.retry_budget)
+        missing = to_send(package.artifacts, shown, plan.index.name)
+        is_kept = await asyncio.to_thread(find_kept, plan.path, package.name, package.artifacts)
+        kept = package.artifacts if is_kept else {}
+        if decide(package.artifacts, kept, shown, plan.index.name) is Decision.BUILD:
+            return Forecast(package.name, package.version, Action.BUILD)
+        action = Action.SEND if missing else Action.VERIFY
+        return Forecast(package.name, package.version, action, tuple(missing))
     except ConflictError as error:
         return Forecast(package.name, package.version, Action.CONFLICT, (error.filename,), error.message)
-    why = f"is published, and {index.name} shows it" if action is Action.NOTHING else ""
-    return Forecast(package.name, package.version, action, tuple(files), why)
 
 
-def _compare(
-    package: PackageState, kept: Mapping[str, str], shown: Mapping[str, str], index: str
-) -> tuple[Action, list[str]]:
-    missing = to_send(package.artifacts, shown, index)
-    if package.status is PackageStatus.PUBLISHED:
-        return (Action.LOST if missing else Action.NOTHING), missing
-    if decide(package.artifacts, kept, shown, index) is Decision.BUILD:
-        return Action.BUILD, []
-    return (Action.SEND if missing else Action.VERIFY), missing
+async def _confirmed(package: PackageState, plan: Plan, request: Request) -> Forecast:
+    """Wait, as the release would, for the index to show again what it has shown to an earlier process."""
+    patience = min(request.verify_timeout, CONFIRM_TIMEOUT)
+    steps = UvSteps(Builder(plan.workspace.root, plan.head.time), plan.index)
+    try:
+        await steps.verify(plan.workspace.packages[package.name], package.artifacts, patience)
+    except NotShownError as error:
+        return Forecast(package.name, package.version, Action.LOST, tuple(error.missing))
+    shown = f"is published, and {plan.index.name} shows it"
+    return Forecast(package.name, package.version, Action.NOTHING, why=shown)
+
+
+def _with_what_waits(told: Iterable[Forecast], run: RunState) -> Iterator[Forecast]:
+    """Say who waits for a person's decision: who requires what stops; everybody, if what was published is lost.
+
+    Args:
+        told: What would be done with each package by itself, each after what it requires.
+        run: Who requires whom.
+    """
+    alone = [*told]
+    lost = [each.package for each in alone if each.action is Action.LOST]
+    stopped: set[str] = set()
+    for each in alone:
+        causes = lost or [name for name in run[each.package].requires if name in stopped]
+        if each.action in STOPS:
+            stopped.add(each.package)
+            yield each
+        elif causes and each.action is not Action.NOTHING:
+            stopped.add(each.package)
+            yield each._replace(action=Action.HELD, files=(), why=f"for {', '.join(causes)}")
+        else:
+            yield each

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError, code_of
-from releasekit.lifecycle import FINAL
+from releasekit.lifecycle import FINAL, PackageStatus
 from releasekit.logging import get_logger
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 
     from releasekit.pipeline.steps import Steps
     from releasekit.state import PackageState, RunState
@@ -94,7 +95,7 @@ class Orchestrator:
             if self.gate:
                 await self._each(todo, self._build)
                 if not self._failures() - self._undecided():
-                    await self._each(todo, self._release)
+                    await self._each(self._built(todo), self._release)
             else:
                 await self._each(todo, self._build, self._release)
         except* ReleaseKitError as errors:
@@ -108,7 +109,8 @@ class Orchestrator:
     def stop(self) -> None:
         """Begin nothing new, kill the builds and let running uploads finish within `grace`.
 
-        A second call stops these too. To be called in the event loop, if there is one.
+        Running are those whose bytes are on their way; what waits for its next try is not. A second call stops these
+        too. To be called in the event loop, if there is one.
         """
         spared = set() if self.interrupted else self._uploading
         if spared:
@@ -157,13 +159,23 @@ class Orchestrator:
 
     async def _publish(self, package: PackageState) -> None:
         async with self._turn():
-            self._uploading.add(package.name)
-            try:
-                await self._move(package.start_publishing)
-                await self.steps.publish(self.packages[package.name], package.artifacts)
-                await self._move(package.start_verifying)
-            finally:
-                self._uploading.discard(package.name)
+            await self._move(package.start_publishing)
+            sending = partial(self._sending, package.name)
+            await self.steps.publish(self.packages[package.name], package.artifacts, sending)
+            await self._move(package.start_verifying)
+
+    @contextlib.contextmanager
+    def _sending(self, name: str) -> Iterator[None]:
+        """Spare an upload while it lasts; if the run is asked to stop and it fails, it is not tried again."""
+        self._uploading.add(name)
+        try:
+            yield
+        except StepError:
+            if self.interrupted:
+                self._tasks[name].cancel()
+            raise
+        finally:
+            self._uploading.discard(name)
 
     async def _verify(self, package: PackageState) -> None:
         if self.interrupted:
@@ -189,6 +201,10 @@ class Orchestrator:
         """Fire a trigger and return when that is durable: only then may its effect follow."""
         trigger(*carried)
         await self.store.acommit()
+
+    def _built(self, names: Iterable[str]) -> list[str]:
+        """Choose those that a build has just made ready; a conflict may have been found instead."""
+        return [name for name in names if self.state[name].status is PackageStatus.BUILDING]
 
     def _failures(self) -> set[str]:
         """Name what failed in this process: a conflict of an earlier one waits for a person, and nobody for it."""

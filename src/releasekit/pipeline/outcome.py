@@ -39,7 +39,11 @@ class TransientError(StepError):
 
 
 class NotShownError(TransientError):
-    """The index does not show every file yet."""
+    """The index does not show every file yet.
+
+    Attributes:
+        missing: The files that it does not show.
+    """
 
     def __init__(self, package: str, missing: list[str], index: str) -> None:
         super().__init__(
@@ -48,6 +52,7 @@ class NotShownError(TransientError):
             "an index may lag for minutes: run the same command again, nothing is sent twice",
         )
         self.args = (package, missing, index)
+        self.missing = missing
 
 
 class ConflictError(StepError):
@@ -89,7 +94,7 @@ class RebuiltError(StepError):
             f"what may have been sent to {index} was lost before the index showed it, and what is built now is not "
             f"the same. {'; '.join(differences)}",
             "run the same command again when the index shows the files, put them back into .releasekit-dist, or choose "
-            "a new version; only if you know that the index never got them, start over with --fresh",
+            "a new version; only if you know that the index never got them, forget them: `releasekit clean --force`",
         )
         self.args = (sent, built, index)
         self.sent = sent

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import stamina
 
+from releasekit.errors import E
 from releasekit.pipeline.outcome import TransientError
 
 if TYPE_CHECKING:
@@ -73,3 +75,36 @@ class Patience:
             if failed_at is not None:
                 self.left -= time.monotonic() - failed_at
         raise AssertionError  # pragma: no cover  # the last attempt raises
+
+
+async def within(seconds: float, question: Callable[[], Awaitable[T]], index: str, budget: float | None = None) -> T:
+    """Ask an index until it has answered as it should, for so many seconds from now.
+
+    Args:
+        seconds: All that may be spent, also on an answer that does not come.
+        question: Asks once, and raises `TransientError` if it should be asked again.
+        index: The name of the index, for messages.
+        budget: Seconds that trying again may take, if that is less.
+
+    Raises:
+        TransientError: The last one; if there was none, it did not answer (`E.INDEX_UNREADABLE`).
+    """
+    last: TransientError | None = None
+
+    async def ask() -> T:
+        nonlocal last
+        try:
+            return await question()
+        except TransientError as error:
+            last = error
+            raise
+
+    try:
+        async with asyncio.timeout(seconds):
+            return await Patience(seconds if budget is None else min(budget, seconds)).spend_on(ask)
+    except TimeoutError:
+        raise last or TransientError(
+            E.INDEX_UNREADABLE,
+            f"{index} did not answer within {seconds:g} s",
+            "check the network and the index, then run the same command again",
+        ) from None

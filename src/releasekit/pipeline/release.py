@@ -16,7 +16,8 @@ from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
 from releasekit.pipeline.patience import RETRY_BUDGET
-from releasekit.pipeline.resume import declare, may_be_sent, open_run
+from releasekit.pipeline.resume import declare, open_run
+from releasekit.pipeline.sent import has_arrived, may_be_sent
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, UvSteps
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import load_workspace
@@ -91,11 +92,13 @@ class Outcome(NamedTuple):
         state: The run, closed.
         interrupted: Whether it was asked to stop.
         error: What stopped the whole of it, if anything did; a package's own error is in its state.
+        arrived: Whether anything of the run may be on the index.
     """
 
     state: RunState
     interrupted: bool
     error: ReleaseKitError | None
+    arrived: bool
 
 
 async def release(
@@ -122,12 +125,14 @@ async def release(
                     "releasekit.files_not_ignored", files=unignored, hint="add .releasekit-* to .gitignore"
                 )
             orchestrator = _orchestrator(request, plan, store)
+            stopped: ReleaseKitError | None = None
             with watching(orchestrator):
                 try:
                     await orchestrator.run()
                 except ReleaseKitError as error:
-                    return Outcome(store.state, orchestrator.interrupted, error)
-            return Outcome(store.state, orchestrator.interrupted, None)
+                    stopped = error
+            arrived = bool(store.state.published_packages()) or has_arrived(plan.path)
+            return Outcome(store.state, orchestrator.interrupted, stopped, arrived)
 
 
 def make_plan(request: Request, *, look_only: bool = False) -> Plan:

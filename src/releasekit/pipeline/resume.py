@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError, code_of
-from releasekit.lifecycle import PackageStatus, Trigger
-from releasekit.persistence.lock import RunLock
-from releasekit.pipeline.build import DIST_DIRECTORY
+from releasekit.lifecycle import PackageStatus
+from releasekit.pipeline.aside import set_aside
 from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.patience import START_BUDGET
+from releasekit.pipeline.sent import bring_back, remember
 from releasekit.pipeline.steps import ask
-from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
-from releasekit.state.history import read_history
+from releasekit.state import STATE_FILENAME, RunState, no_run, there_is_a_run
 from releasekit.store import RunStore
+from releasekit.workspace import is_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Workspace
@@ -57,9 +55,11 @@ async def open_run(
             store.close()
             raise
         store.close()
+    remember(path, plan)
     await skip_complete(plan, index, patience)  # first: if it fails, the old run is still in its place
     if there or fresh:
         set_aside(path, unfinished=fresh)
+    await bring_back(path, plan)
     return RunStore.create(path, plan)
 
 
@@ -106,23 +106,6 @@ def _resume(store: RunStore) -> RunStore:
     return store
 
 
-def may_be_sent(path: Path) -> frozenset[str]:
-    """Name the packages whose recorded files may have been sent, as far as the journal of a run tells.
-
-    Args:
-        path: The state file.
-
-    Raises:
-        OSError: The run could not be read.
-        ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
-    """
-    run, events = read_history(path)
-    sent = {event.package for event in events if event.trigger is Trigger.START_PUBLISHING}
-    recorded = {event.package for event in events if event.trigger is Trigger.RECORD_ARTIFACTS}
-    # What the journal does not know where it is from is from before there was one.
-    return frozenset(sent | {name for name, package in run.packages.items() if package.artifacts} - recorded)
-
-
 def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:
     """Make the run of a workspace as it would begin now, in memory."""
     plan = RunState(git_sha, index=index)
@@ -141,13 +124,15 @@ def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:
 async def skip_complete(plan: RunState, index: Index, patience: float = START_BUDGET) -> None:
     """Skip what the index has already, an sdist and a wheel of that version; it is asked for so many seconds.
 
+    A version with other content than what is recorded is not skipped: that is a conflict.
+
     Raises:
         StepError: The index could not be asked.
     """
     names = plan.pending_packages()
     shown = await asyncio.gather(*(ask(index, name, plan[name].version, patience) for name in names))
     for name, files in zip(names, shown, strict=True):
-        if is_complete(files):
+        if is_complete(files) and plan[name].artifacts.items() <= files.items():
             plan[name].skip(f"version {plan[name].version} is already on {index.name}")
 
 
@@ -161,38 +146,10 @@ def plan_changes(old: RunState, new: RunState) -> list[str]:
             changes.append(f"{name} is new")
         elif new[name].status != PackageStatus.PENDING == old[name].status:
             changes.append(f"{name} is to be skipped: {new[name].reason}")
+        elif new[name].status == PackageStatus.PENDING and is_left_out(old[name].reason):
+            changes.append(f"{name} was to be skipped, since {old[name].reason}, and is not now")
         elif old[name].version != new[name].version:
             changes.append(f"{name} was {old[name].version} and is {new[name].version}")
         elif set(old[name].requires) != set(new[name].requires):
             changes.append(f"{name} requires {', '.join(new[name].requires) or 'nothing'} now")
     return changes
-
-
-def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
-    """Rename a run's files, so that a new run can begin and nothing is lost.
-
-    Args:
-        path: The state file; the journal and the directory of built files lie beside it.
-        unfinished: Whether a run may be put aside that is not finished, or can't even be read.
-
-    Returns:
-        The new names.
-
-    Raises:
-        ReleaseKitError: The run is at work (`E.STATE_LOCKED`), or is not finished (`E.STATE_EXISTS`): another
-            process began it since we looked.
-    """
-    path = Path(os.path.realpath(path))  # where the journal is, too
-    lock = RunLock.of(path)
-    try:
-        if not unfinished and there_is_a_run(path) and not RunState.load(path).is_finished():
-            message = f"another process began a run in {path} at this moment"
-            raise ReleaseKitError(E.STATE_EXISTS, message, "run the same command again: it goes on with that run")
-        suffix = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        aside = path.with_name(f"{path.name}.{suffix}")
-        dist = path.parent / DIST_DIRECTORY
-        # The journal last: until then a crash leaves the run in its place.
-        names = {path: aside, dist: dist.with_name(f"{dist.name}.{suffix}"), journal_path(path): journal_path(aside)}
-        return [old.rename(new) for old, new in names.items() if old.exists()]
-    finally:
-        lock.release()

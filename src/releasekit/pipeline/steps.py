@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from releasekit.errors import E
 from releasekit.pipeline.index import belongs, is_complete
-from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
-from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience
+from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
+from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
 from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from releasekit.pipeline.build import Builder
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Package
+
+    Sending = Callable[[], AbstractContextManager[None]]
+
+T = TypeVar("T")
 
 UPLOAD_TIMEOUT: Final = 900.0
 """Seconds that an upload may take; uv itself gives one file as long."""
@@ -37,8 +42,8 @@ class Steps(Protocol):
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
         """Make the package's files, given those recorded earlier; return what is to be sent."""
 
-    async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
-        """Send every file that the index does not have."""
+    async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
+        """Send every file that the index does not have; bytes are on their way only while a `sending()` lasts."""
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """Return when the index shows every file with its sha256, within `patience` seconds."""
@@ -69,28 +74,29 @@ class UvSteps:
         self.sent = sent
         self.upload_timeout = upload_timeout
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(retry_budget))
+        self._in_vain = False
 
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
         """See `Steps.build`."""
         if not artifacts:
             return await self.builder.build(package)
         kept = await self.builder.kept(package.name)
-        shown = await self._patience[package.name].spend_on(partial(self._shown, package))
+        shown = await self._patiently(package, partial(self._shown, package))
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
             return artifacts
         was_sent = package.name in await asyncio.to_thread(self.sent)
         check = partial(refuse_others, artifacts, index=self.index.name) if was_sent else None
         return await self.builder.build(package, check)
 
-    async def publish(self, package: Package, artifacts: Mapping[str, str]) -> None:
+    async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""
         _require_whole(package, artifacts)
 
         async def send_missing() -> None:
             if missing := to_send(artifacts, await self._shown(package), self.index.name):
-                await self._send(package, artifacts, missing)
+                await self._send(package, artifacts, missing, sending)
 
-        await self._patience[package.name].spend_on(send_missing)
+        await self._patiently(package, send_missing)
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""
@@ -100,15 +106,29 @@ class UvSteps:
             if missing := to_send(artifacts, await self._shown(package), self.index.name):
                 raise NotShownError(package.name, missing, self.index.name)
 
-        await Patience(patience).spend_on(look)
+        await within(patience, look, self.index.name)
+
+    async def _patiently(self, package: Package, step: Callable[[], Awaitable[T]]) -> T:
+        """Try again within the package's budget, but only once while the index has just used up another's.
+
+        Else an index that is gone would cost every package's budget, one after the other.
+        """
+        try:
+            done = await (Patience(0) if self._in_vain else self._patience[package.name]).spend_on(step)
+        except TransientError:
+            self._in_vain = True
+            raise
+        self._in_vain = False
+        return done
 
     async def _shown(self, package: Package) -> Mapping[str, str]:
         return await self.index.files(package.name, package.version)
 
-    async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str]) -> None:
+    async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str], sending: Sending) -> None:
         paths = await self._unchanged(package, artifacts, missing)
         try:
-            await self.index.upload(paths, self.upload_timeout)
+            with sending():
+                await self.index.upload(paths, self.upload_timeout)
         except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
@@ -141,9 +161,9 @@ def _require_whole(package: Package, artifacts: Mapping[str, str]) -> None:
 
 
 async def ask(index: Index, package: str, version: str, patience: float = START_BUDGET) -> Mapping[str, str]:
-    """Ask an index what it has of one version of a package, and again for so many seconds.
+    """Ask an index what it has of one version of a package, and again for so many seconds, `START_BUDGET` at most.
 
     Raises:
         StepError: It could not be read.
     """
-    return await Patience(min(patience, START_BUDGET)).spend_on(partial(index.files, package, version))
+    return await within(START_BUDGET, partial(index.files, package, version), index.name, patience)

@@ -33,6 +33,7 @@ class Event(NamedTuple):
         target: Where it stands since.
         seconds: How long it had stood in `source`; 0 if it joined.
         carried: What the trigger stored: `artifacts`, `error` or `reason`.
+        at: Seconds since the first event, without time in which nobody may have been at work.
     """
 
     seq: int
@@ -43,6 +44,7 @@ class Event(NamedTuple):
     target: PackageStatus
     seconds: float
     carried: Mapping[str, Any]
+    at: float = 0.0
 
 
 class History(NamedTuple):
@@ -98,26 +100,28 @@ def _events(records: Iterable[Record]) -> Iterator[Event]:
     """Take records apart.
 
     Between the last record before a `recover` and that nobody may have been at work: for no package does this time
-    count, also where a run that was stopped took packages back by itself.
+    count, also where a run that was stopped took packages back by itself. Nor does time go back where a clock did.
     """
     entered: dict[str, float] = {}
-    idle = last = 0.0
+    at = 0.0
+    last: datetime | None = None
     trigger: Trigger | None = None
     for record in records:
         time = datetime.fromisoformat(record.time)
         if not time.tzinfo:
             raise ValueError(f"{record.time} says no time zone")
         time = time.astimezone(UTC)
-        if record.trigger is Trigger.RECOVER and trigger is not Trigger.RECOVER:
-            idle += max(0.0, time.timestamp() - last)
-        last, trigger = time.timestamp(), record.trigger
+        resumed = record.trigger is Trigger.RECOVER and trigger is not Trigger.RECOVER
+        if last and not resumed:
+            at += max(0.0, (time - last).total_seconds())
+        last, trigger = time, record.trigger
         for declared in record.declared or ():
-            entered[declared.name] = last - idle
-            yield Event(record.seq, time, declared.name, None, None, declared.status, 0.0, {})
+            entered[declared.name] = at
+            yield Event(record.seq, time, declared.name, None, None, declared.status, 0.0, {}, at)
         source, target = record.source, record.target
         if source and target:
             carried = {name: value for name in _CARRIED if (value := getattr(record, name)) is not None}
-            seconds = max(0.0, last - idle - entered[record.package])  # clocks can be set back
+            seconds = at - entered[record.package]
             if source is not target:
-                entered[record.package] = last - idle
-            yield Event(record.seq, time, record.package, trigger, source, target, seconds, carried)
+                entered[record.package] = at
+            yield Event(record.seq, time, record.package, trigger, source, target, seconds, carried, at)

@@ -4,6 +4,6 @@ What counts as a member is uv's to say, so this room follows uv: `globs` has its
 its rules for members, `pyproject` reads one file, `graph` orders the packages, `load` puts it together.
 """
 
-from releasekit.workspace.load import Index, Package, Workspace, load_workspace
+from releasekit.workspace.load import Index, Package, Workspace, is_left_out, load_workspace
 
-__all__ = ["Index", "Package", "Workspace", "load_workspace"]
+__all__ = ["Index", "Package", "Workspace", "is_left_out", "load_workspace"]

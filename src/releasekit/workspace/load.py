@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from releasekit.workspace.pyproject import PyProject, UvIndex
 
 _PRIVATE: Final = "Private ::"
+_NO_PACKAGE: Final = "tool.uv.package is false"
+_HAS_CLASSIFIER: Final = "it has the classifier"
+_NOT_BUILT: Final = "it has no [build-system], so uv does not build it"
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
 _EXTRA: Final = re.compile(r"\bextras?\b")
 
@@ -142,13 +145,18 @@ def _package(name: str, member: Member, requires: tuple[str, ...], level: int) -
 def _skip_reason(member: Member) -> str:
     is_package = member.content.tool.uv.package
     if is_package is False:
-        return "tool.uv.package is false"
+        return _NO_PACKAGE
     private = next((c for c in member.project.classifiers if c.startswith(_PRIVATE)), "")
     if private:
-        return f"it has the classifier {private!r}"
+        return f"{_HAS_CLASSIFIER} {private!r}"
     if is_package is None and member.content.build_system is None:
-        return "it has no [build-system], so uv does not build it"
+        return _NOT_BUILT
     return ""
+
+
+def is_left_out(reason: str) -> bool:
+    """Tell whether a package was skipped by what its pyproject.toml says, rather than by hand or by the index."""
+    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT))
 
 
 def _refuse_dynamic(member: Member) -> None:

@@ -1,0 +1,147 @@
+"""What may have been sent. An index can lag: what it shows is not all that it has, so a run remembers for it.
+
+One name has one content for ever, also across runs. A new run is given the files of the runs before it that may have
+been sent as the same version to the same index, and what a person must decide: it sends those, or finds them there,
+or stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from releasekit.errors import E, ReleaseKitError, code_of
+from releasekit.lifecycle import PackageStatus, Trigger
+from releasekit.logging import get_logger
+from releasekit.pipeline.aside import earlier_runs, kept_directories
+from releasekit.pipeline.build import DIST_DIRECTORY, digests_in, keep_whole
+from releasekit.pipeline.index import belongs, is_complete
+from releasekit.pipeline.outcome import UNDECIDED
+from releasekit.state.history import read_history
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from releasekit.state import RunState
+
+
+def may_be_sent(path: Path) -> frozenset[str]:
+    """Name the packages whose recorded files may have been sent, as far as the journal of a run tells.
+
+    Args:
+        path: The state file.
+
+    Raises:
+        OSError: The run could not be read.
+        ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
+    """
+    return _bound(path)[1]
+
+
+def has_arrived(path: Path) -> bool:
+    """Tell whether anything of a run may be on the index, by its journal: taken whole, in part, or perhaps.
+
+    Args:
+        path: The state file. What can't be read may tell anything.
+    """
+    try:
+        events = read_history(path).events
+    except (OSError, ReleaseKitError):
+        return True
+    perhaps = {E.PUBLISH_PARTIAL, E.PUBLISH_TIMEOUT}
+    return any(
+        event.trigger is Trigger.START_VERIFYING
+        or (event.source is PackageStatus.PUBLISHING and code_of(event.carried.get("error", "")) in perhaps)
+        for event in events
+    )
+
+
+def remember(path: Path, plan: RunState) -> None:
+    """Record in a run that is about to begin what earlier ones may have sent, or left to a person to decide.
+
+    Args:
+        path: The state file: of the run that makes way, if there is one. Those put aside lie beside it.
+        plan: The new run. Packages of the same version, to the same index, get the artifacts that were recorded.
+    """
+    known: dict[str, Mapping[str, str]] = {}
+    for state_file in (*earlier_runs(path), path):
+        try:
+            run, bound = _bound(state_file)
+        except FileNotFoundError:
+            continue
+        except (OSError, ReleaseKitError) as error:
+            get_logger(__name__).warning("releasekit.earlier_run_ignored", file=str(state_file), error=str(error))
+            continue
+        if run.index == plan.index:
+            known |= {
+                name: run[name].artifacts
+                for name in bound
+                if name in plan and run[name].version == plan[name].version and _is_whole(run, name)
+            }
+    for name in plan.pending_packages():
+        if name in known:
+            plan[name].start_building()
+            plan[name].record_artifacts(known[name])
+            plan[name].recover()
+
+
+def find_kept(path: Path, package: str, artifacts: Mapping[str, str]) -> Path | None:
+    """Find the directory that has a package's recorded files, of this run or of one that was put aside."""
+    if not artifacts:
+        return None
+    directories = kept_directories(path, package)
+    return next((place for place in directories if artifacts.items() <= digests_in(place).items()), None)
+
+
+async def bring_back(path: Path, plan: RunState) -> None:
+    """Copy what a new run remembers, and has still to send, from where it was put aside to where it is kept.
+
+    Args:
+        path: The state file, beside which built files are kept.
+        plan: The new run.
+
+    Raises:
+        ReleaseKitError: It could not be copied (`E.FILE_FAILED`).
+    """
+    dist = path.parent / DIST_DIRECTORY
+    try:
+        for name in plan.pending_packages():
+            await asyncio.to_thread(_copy, path, dist / name, plan[name].artifacts)
+    except OSError as error:
+        message = f"the built files of an earlier run could not be copied to {dist}: {error}"
+        raise ReleaseKitError(
+            E.FILE_FAILED, message, "mend the disk (space? permissions?) and run the same command again"
+        ) from error
+
+
+def _copy(path: Path, final: Path, artifacts: Mapping[str, str]) -> None:
+    found = find_kept(path, final.name, artifacts)
+    if found is None or found == Path(os.path.realpath(final)):
+        return
+    fresh = final.with_name(f"{final.name}.building-{secrets.token_hex(8)}")
+    try:
+        shutil.copytree(found, fresh)
+        keep_whole(fresh, final)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _bound(path: Path) -> tuple[RunState, frozenset[str]]:
+    """Read a run, and name the packages whose recorded files may have been sent or are a conflict."""
+    run, events = read_history(path)
+    sent = {event.package for event in events if event.trigger is Trigger.START_PUBLISHING}
+    recorded = {event.package for event in events if event.trigger is Trigger.RECORD_ARTIFACTS}
+    # What the journal does not know where it is from is from before there was one.
+    before = {name for name, package in run.packages.items() if package.artifacts} - recorded
+    undecided = {name for name in run.failed_packages() if code_of(run[name].error) in UNDECIDED}
+    return run, frozenset(sent | before | undecided)
+
+
+def _is_whole(run: RunState, name: str) -> bool:
+    """Tell whether what is recorded can be of this package."""
+    package = run[name]
+    return is_complete(package.artifacts) and all(belongs(file, name, package.version) for file in package.artifacts)
