@@ -57,6 +57,15 @@ def test_a_short_value_is_no_secret_since_it_would_blank_out_words() -> None:
     assert redact("text", {"TOKEN": ""}) == "text"
 
 
+@pytest.mark.parametrize("name", ["UV_PUBLISH_PASSWORD", "UV_PUBLISH_TOKEN", "UV_INDEX_LOCAL_PASSWORD"])
+def test_a_short_secret_of_uv_is_redacted_where_it_stands_as_a_word(name: str) -> None:
+    environ = {name: "abc\n", f"{name.rpartition('_')[0]}_USERNAME": "me", "TOKEN": "xyz"}
+
+    said = f"You said {b64('me:abc')}, {b64('__token__:abc')}, me:abc, xyz in abcd"
+    assert redact(said, environ) == f"You said {REDACTED}, {REDACTED}, me:{REDACTED}, xyz in abcd"
+    assert redact("ab in abc", {name: "ab"}) == "ab in abc"
+
+
 def test_a_secret_that_holds_another_is_redacted_whole() -> None:
     assert redact("secret-1-long", {"A_TOKEN": "secret-1", "B_TOKEN": "secret-1-long"}) == REDACTED
 
@@ -72,7 +81,9 @@ def test_a_secret_that_holds_another_is_redacted_whole() -> None:
             "http://a:b@one/ and http://c:d@two/",
             f"http://{REDACTED}@one/ and http://{REDACTED}@two/",
         ),
+        ("https://user:pa/ss@host/x", f"https://{REDACTED}@host/x"),
         ("https://host/a@b", "https://host/a@b"),
+        ("https://host:80/a@b", "https://host:80/a@b"),
         ("https://host/x", "https://host/x"),
         ("mail me@host", "mail me@host"),
     ],
@@ -200,6 +211,14 @@ def test_a_password_of_a_url_in_the_environment_is_redacted_where_it_stands_alon
     assert redact(f"user {CANARY}", environ) == f"user {REDACTED}"
 
 
+def test_a_token_in_the_query_of_a_url_that_was_kept_secret_is_redacted() -> None:
+    keep_secret("http://host/?token=hunter&form=simple&x=canary-0123456789#y", "http://host/?key=short")
+
+    assert redact("hunter simple http://host/?x=canary-0123456789&key=short", {}) == (
+        f"{REDACTED} simple http://host/?x={REDACTED}&key=short"
+    )
+
+
 def test_a_user_without_a_password_is_a_token_if_it_is_long() -> None:
     keep_secret(f"http://{CANARY}@host/", "http://deploy@host/")
 
@@ -216,6 +235,7 @@ def test_a_user_without_a_password_is_a_token_if_it_is_long() -> None:
         "authorization " + "x" * 200_000,
         "canary-" * 30_000,
         "://" + "a" * 200_000,
+        "://a:b/" * 30_000,
     ],
     ids=lambda text: text[:16],
 )

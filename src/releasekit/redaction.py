@@ -26,9 +26,20 @@ REDACTED: Final = "[redacted]"
 SHORTEST_SECRET: Final = 6
 """Characters; a shorter value would blank out ordinary words."""
 
+SHORTEST_WORD: Final = 3
+"""Characters of a secret in uv's own variables: shorter than others, it is looked for only where it stands as a word.
+One that is still shorter would be found in every version, and where it is blanked out would tell what it is."""
+
 _SHORTEST_TOKEN: Final = 16  # characters; a shorter user without a password is rather a name
 _SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL", re.IGNORECASE)
-_USER_INFO: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")  # to the last @: a password may have one
+_UV_SECRET: Final = re.compile(r"UV_(?:PUBLISH|INDEX_\w+)_(?:PASSWORD|TOKEN)")
+_USER_INFO: Final = re.compile(
+    r"(?<=://)"
+    r"(?:[^/\s]+"  # to the last @: a password may have one
+    r"|[^/\s:@]*:(?!\d*(?:[/?#\s]|$))\S{1,256})"  # or a slash, if what is before it is no port
+    r"(?=@)"
+)
+_QUERY: Final = re.compile(r"[?&]([^=&#\s]*)=([^&#\s]+)")
 _NETRC_PASSWORD: Final = re.compile(r'(?<!\S)password\s+("(?:[^"\\]|\\.)*"|\S+)')
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _SAID: Final = re.compile(r"\b(basic|bearer)(\s+)([A-Za-z0-9+/_.~-]{5,}[A-Za-z0-9+/_~-]={0,2})", re.IGNORECASE)
@@ -47,8 +58,8 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
     Args:
         text: Any text, for instance what a child process printed.
         environ: The values of its variables named like a token, password, secret, key or credential are
-            secrets, if they have at least six characters; so are the passwords of the netrc file that its
-            NETRC or HOME leads to, and those of URLs among its values.
+            secrets, if they have at least six characters, or three in uv's own variables; so are the passwords of
+            the netrc file that its NETRC or HOME leads to, and those of URLs among its values.
 
     Returns:
         The text without these values in any form, without what was kept secret, and without what looks like
@@ -61,12 +72,15 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
             text = text.replace(form, REDACTED)
         if any(part in text for part in encoded):
             text = _BASE64.sub(lambda run: REDACTED if any(part in run[0] for part in encoded) else run[0], text)
+    if words := set(_short_of_uv(environ)):
+        alone = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+        text = re.sub(rf"(?<!\w)(?:{alone})(?!\w)", REDACTED, text)
     text = _HEADER.sub(rf"\1{REDACTED}", _SAID.sub(_without_credentials, text))
     return _USER_INFO.sub(REDACTED, text)
 
 
 def keep_secret(*urls: str) -> None:
-    """Have the passwords in some URLs redacted from now on, also where they stand alone."""
+    """Have the passwords in some URLs, and the tokens in their queries, redacted from now on, wherever they stand."""
     _kept.update(_of_urls(urls))
 
 
@@ -89,6 +103,16 @@ def _of_environ(environ: Mapping[str, str]) -> Iterator[str]:
         yield from _of_netrc(netrc)
 
 
+def _short_of_uv(environ: Mapping[str, str]) -> Iterator[str]:
+    """Give the secrets of uv's variables that are too short to be looked for within words, also as they are sent."""
+    for name, value in environ.items():
+        secret = value.strip()
+        if SHORTEST_WORD <= len(secret) < SHORTEST_SECRET and _UV_SECRET.fullmatch(name):
+            user = environ.get(f"{name.rpartition('_')[0]}_USERNAME", "")
+            yield secret
+            yield from (base64.b64encode(f"{each}:{secret}".encode()).decode() for each in (user, "__token__"))
+
+
 @cache
 def _is_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
@@ -102,6 +126,9 @@ def _of_urls(urls: Iterable[str]) -> Iterator[str]:
                 yield password
             elif not password and len(user) >= _SHORTEST_TOKEN:
                 yield user
+        for name, value in _QUERY.findall(url):
+            if len(value) >= (SHORTEST_SECRET if _is_secret(name) else _SHORTEST_TOKEN):
+                yield value
 
 
 @cache  # it is read once, however much is logged

@@ -5,8 +5,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support import digests
+from tests.support import Workspace, digests
 
+from releasekit.cli import demo_workspace
 from releasekit.errors import E
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder
 from releasekit.pipeline.outcome import StepError
@@ -15,8 +16,6 @@ from releasekit.workspace import load_workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from tests.support import Workspace
 
     from releasekit.workspace import Package
 
@@ -75,6 +74,24 @@ def test_a_backend_is_not_shown_what_may_publish(workspace: Workspace, monkeypat
 
     with pytest.raises(StepError, match=r"told \[\]"):
         build(workspace)
+
+
+@pytest.mark.parametrize("variable", ["UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY"])
+def test_no_variable_sends_a_build_to_another_directory(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
+    tell(workspace, f"os.environ.get({variable!r})")
+
+    with pytest.raises(StepError, match="told None"):
+        build(workspace)
+
+
+def test_a_workspace_whose_path_looks_like_a_pattern_is_built(tmp_path: Path) -> None:
+    root = tmp_path / "we[ird]*?"
+    demo_workspace.make_workspace(root)
+
+    assert sorted(build(Workspace(root))) == FILES
 
 
 def tell(workspace: Workspace, expression: str) -> None:

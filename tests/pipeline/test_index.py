@@ -64,6 +64,16 @@ def test_an_index_without_a_publish_url_is_refused(workspace: Workspace) -> None
     assert caught.value.code is E.INDEX_UNKNOWN
 
 
+def test_a_message_names_the_file_and_the_table_in_which_uv_looks(workspace: Workspace) -> None:
+    other = Workspace(workspace.root, workspace.packages, workspace.indexes, "uv.toml")
+
+    for name, said in (("read-only", "has no publish-url"), ("iner", "there is no index")):
+        with pytest.raises(ReleaseKitError, match=said) as caught:
+            choose_index(name, other)
+        assert str(workspace.root / "uv.toml") in caught.value.message
+        assert " [[index]]" in caught.value.hint
+
+
 @pytest.mark.parametrize("name", ["iner", "PYPI", "", " ", "~nobody-of-this-name/out", "~nobody-of-this-name"])
 def test_anything_else_is_refused_with_what_there_is(workspace: Workspace, tmp_path: Path, name: str) -> None:
     with pytest.raises(ReleaseKitError, match="choose one of inner, pypi, read-only") as caught:

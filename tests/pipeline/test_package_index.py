@@ -6,26 +6,26 @@ import socket
 import threading
 from contextlib import aclosing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import small_workspace
 from tests.conftest import serve
+from tests.faulty_index import FaultyIndex
 from tests.pipeline.doubles import A, B
-from tests.support import INDEX, digests
+from tests.support import INDEX, Workspace, digests
 
 from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.package_index import PackageIndex
+from releasekit.redaction import REDACTED
 from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from tests.support import Workspace
-
 CORE = ("aurora-core", "1.4.0")
 TIMEOUT = 60.0  # seconds
 
@@ -65,11 +65,15 @@ def answering(status: int, body: bytes = b"", content_type: str = "text/html") -
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            self.send_response(404 if "/none/" in self.path else status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, *_arguments: object) -> None:
             pass
@@ -127,6 +131,79 @@ def test_no_variable_sends_files_elsewhere(
     upload(index_of(indexed), paths)
 
     assert digests(served[1]) == digests(paths[0].parent)
+
+
+@pytest.fixture
+def other() -> Iterator[FaultyIndex]:
+    """An index that nobody asked for."""
+    with FaultyIndex() as index:
+        yield index
+
+
+ELSEWHERE = '[[index]]\nname = "{name}"\nurl = "{url}"\npublish-url = "{publish_url}"\n'
+
+
+@pytest.mark.parametrize(
+    "variable", ["UV_CONFIG_FILE", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY", "UV_PROJECT", "UV_NO_CONFIG"]
+)
+def test_no_variable_has_the_name_looked_up_elsewhere(
+    indexed: Workspace,
+    served: tuple[str, Path],
+    other: FaultyIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    paths, elsewhere = build_core(indexed), indexed.root.parent
+    text = ELSEWHERE.format(name=INDEX, url=other.url, publish_url=other.publish_url)
+    (elsewhere / "uv.toml").write_text(text)
+    (elsewhere / "pyproject.toml").write_text("[project]\nname = 'elsewhere'\nversion = '1'\n")
+    values = {"UV_CONFIG_FILE": str(elsewhere / "uv.toml"), "UV_NO_CONFIG": "1"}
+    monkeypatch.setenv(variable, values.get(variable, str(elsewhere)))
+
+    upload(index_of(indexed), paths)
+
+    assert not other.requests
+    assert digests(served[1]) == digests(paths[0].parent)
+
+
+def test_a_uv_toml_of_the_workspace_says_where_files_go_and_where_they_are_looked_for(
+    indexed: Workspace, served: tuple[str, Path], other: FaultyIndex
+) -> None:
+    paths = build_core(indexed)
+    text = ELSEWHERE.format(name=INDEX, url=other.url, publish_url=other.publish_url)
+    (indexed.root / "uv.toml").write_text(text)
+    index = index_of(indexed)
+
+    upload(index, paths)
+
+    assert files(index) == other.stored == digests(paths[0].parent)
+    assert not list(served[1].iterdir())
+
+
+def test_a_workspace_whose_path_looks_like_a_pattern_is_published(other: FaultyIndex, tmp_path: Path) -> None:
+    root = tmp_path / "we[ird]*?"
+    small_workspace.make(root, other.url, other.publish_url)
+    workspace = Workspace(root)
+    builder = Builder(root, 1_700_000_000)
+    built = asyncio.run(builder.build(load_workspace(root).packages["base"]))
+
+    upload(index_of(workspace), [builder.directory("base") / name for name in built])
+
+    assert other.stored == built
+
+
+@pytest.mark.parametrize(
+    ("url", "identity"),
+    [
+        ("http://127.0.0.1:9/simple/?token=canary-12", "odd at http://127.0.0.1:9/simple/?token, "),
+        ("http://127.0.0.1:9/simple/?a=canary&b=canary#c", "odd at http://127.0.0.1:9/simple/?a&b, "),
+        ("http://127.0.0.1:9/simple/?canary", "odd at http://127.0.0.1:9/simple/, "),
+        ("http://user:canary/12@127.0.0.1:9/simple/", f"odd at http://{REDACTED}@127.0.0.1:9/simple/, "),
+        ("http://127.0.0.1:9/simple/", "odd at http://127.0.0.1:9/simple/, "),
+    ],
+)
+def test_what_a_run_is_bound_to_has_no_secret_of_the_address(tmp_path: Path, url: str, identity: str) -> None:
+    assert PackageIndex("odd", tmp_path, url=url).identity == identity
 
 
 def test_credentials_are_no_argument_of_any_process(indexed: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +276,73 @@ def test_what_does_not_pass_is_permanent(workspace: Workspace, monkeypatch: pyte
     assert said in error.message
 
 
+FORGED = "error: Local file and index file do not match for x. Local: sha256=aa, Remote: sha256=bb"
+FAILED = "error: Failed to publish `x` to `http://127.0.0.1:9/`\n  cause: Server returned status code {}. Server says: "
+
+
+@pytest.mark.parametrize(
+    ("said", "transient"),
+    [
+        (FAILED.format("503 Service Unavailable") + "down\n" * 3_000, True),
+        (FAILED.format("400 Bad Request") + "File already exists ('x', with blake2_256 hash '1'). See", True),
+        (FAILED.format("400 Bad Request") + "<html>\n <title>400 File already exists ('x')</title>", True),
+        (FAILED.format("400 Bad Request") + '{"message":"File already exists"}', True),
+        (FAILED.format("409 Conflict") + "Package 'x' already exists!", True),
+        (FAILED.format("409 Conflict") + "no", False),
+        (FAILED.format("400 Bad Request") + "status code 200; the classifier already exists", False),
+        (FAILED.format("400 Bad Request") + "File already exists? no: connection reset, status code 503", False),
+        (FAILED.format("403 Forbidden") + f"no\n         {FORGED}", False),
+        (FAILED.format("403 Forbidden") + f"no\n  cause: {FORGED[7:]}", False),
+        (FAILED.format("403 Forbidden") + f"no\n{FORGED}", False),
+        (f"TRACE Response content for x: no\n{FORGED}\n" + FAILED.format("403 Forbidden"), False),
+    ],
+)
+def test_what_a_server_says_is_not_taken_for_what_uv_says(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, said: str, *, transient: bool
+) -> None:
+    error = upload_when_uv_says(said, workspace, monkeypatch)
+
+    assert isinstance(error, TransientError) is transient
+    assert error.code is E.PUBLISH_FAILED
+
+
+def test_a_digest_in_capitals_is_no_other_digest(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    same = "error: Local file and index file do not match for `x`. Local: sha256=ab, Remote: sha256=AB"
+
+    assert upload_when_uv_says(same, workspace, monkeypatch, "x").code is E.PUBLISH_FAILED
+    assert upload_when_uv_says(same.replace("AB", "cd"), workspace, monkeypatch, "x").code is E.INDEX_CONFLICT
+
+
+BODIES = {
+    "html": b"<html>\n" + b"<p>Service is down for maintenance</p>\n" * 400,
+    "text": b"down\n" * 3_000,
+    "one line": b'{"message":"' + b"x" * 20_000 + b'"}',
+    "forged": b"no\n" + FORGED.encode(),
+}
+
+
+@pytest.mark.parametrize("status", [503, 429, 403])
+@pytest.mark.parametrize("body", BODIES)
+def test_the_status_counts_whatever_the_server_says(
+    indexed: Workspace, status: int, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = build_core(indexed)
+    with answering(status, BODIES[body]) as server:
+        address = server.url.replace("user:hunter22@", "")
+        (indexed.root / "uv.toml").write_text(ELSEWHERE.format(name=INDEX, url=f"{address}none/", publish_url=address))
+        monkeypatch.setenv("UV_HTTP_TIMEOUT", "20")
+        with pytest.raises(StepError) as caught:
+            upload(index_of(indexed), paths)
+
+    error = caught.value
+    assert isinstance(error, TransientError) is (status != 403)
+    assert error.code is E.PUBLISH_FAILED
+    assert error.message.startswith(f"uv publish to {INDEX} failed:\nerror: Failed to publish")
+    assert f"status code {status}" in error.message
+    assert error.message.rstrip().endswith(BODIES[body].decode().rstrip()[-4:])
+    assert len(error.message) < process.SHOWN_LIMIT + 200
+
+
 def test_no_credentials_at_all_is_permanent_although_uv_tried_trusted_publishing_over_the_network(
     indexed: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,13 +362,13 @@ def test_no_credentials_at_all_is_permanent_although_uv_tried_trusted_publishing
     assert staged.message.endswith(told)
 
 
-def upload_when_uv_says(said: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> StepError:
+def upload_when_uv_says(said: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, *filenames: str) -> StepError:
     async def run(*_arguments: object, **_options: object) -> str:
         raise process.CommandError(2, said)
 
     monkeypatch.setattr(process, "run", run)
     with pytest.raises(StepError) as caught:
-        upload(PackageIndex(INDEX, workspace.root, url="http://127.0.0.1:9/"), [])
+        upload(PackageIndex(INDEX, workspace.root, url="http://127.0.0.1:9/"), [*map(Path, filenames)])
     return caught.value
 
 
@@ -257,6 +401,57 @@ def test_an_answer_that_is_no_index_page_is_an_error_not_a_crash(body: bytes, co
         files(index)
 
     assert caught.value.code is E.INDEX_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"HTTP_PROXY": "127.0.0.1:9:9"}, "HTTP_PROXY=127.0.0.1:9:9: InvalidURL"),
+        ({"HTTP_PROXY": "ftp://u:canary-12@127.0.0.1:9"}, f"HTTP_PROXY=ftp://{REDACTED}@127.0.0.1:9: ValueError"),
+        ({"SSL_CERT_FILE": "/nonexistent.pem"}, "SSL_CERT_FILE=/nonexistent.pem: FileNotFoundError"),
+        ({"SSL_CERT_FILE": "/etc/passwd"}, "SSL_CERT_FILE=/etc/passwd: SSLError"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "ConnectError"),
+    ],
+)
+def test_settings_that_lead_nowhere_are_named(
+    environ: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with answering(200) as index, pytest.raises(StepError) as caught:
+        files(index)
+
+    assert caught.value.code is E.INDEX_UNREADABLE
+    assert told in caught.value.message
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://user:hunter22/x@127.0.0.1:9/", "http://user:hun/ter22@127.0.0.1:9/"])
+def test_half_a_password_in_a_wrong_address_is_not_shown(workspace: Workspace, url: str) -> None:
+    with pytest.raises(StepError, match="%2F") as caught:
+        files(PackageIndex("odd", workspace.root, url=url))
+
+    assert "hun" not in str(caught.value)
+
+
+def test_whatever_else_the_http_client_raises_is_an_error_with_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OverflowError("port must be 0-65535")
+
+    monkeypatch.setattr("httpx.AsyncClient.send", fail)
+    with answering(200) as index, pytest.raises(StepError, match="OverflowError: port must be 0-65535") as caught:
+        files(index)
+
+    assert caught.value.code is E.INDEX_UNREADABLE
+    assert not isinstance(caught.value, TransientError)
+
+
+@pytest.mark.parametrize("body", [b"", b'<p><a href="/login">Sign in</a>'], ids=["nothing", "a form"])
+def test_a_page_that_no_index_made_does_not_count_as_one_without_files(body: bytes) -> None:
+    with answering(200, body) as index, pytest.raises(TransientError, match="HTML page, but none of an index"):
+        files(index)
 
 
 def test_files_of_other_versions_and_kinds_are_not_counted() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import dies, is_alive
@@ -63,13 +64,34 @@ def test_variables_are_added_and_taken_away(tmp_path: Path, monkeypatch: pytest.
     assert run(script, cwd=tmp_path, RELEASEKIT_GONE=None, RELEASEKIT_NEW="new") == f"{tmp_path} kept None new"
 
 
-def test_only_the_end_of_a_flood_is_kept() -> None:
+def test_only_the_end_of_a_flood_is_looked_at() -> None:
     flood = "import sys; sys.stdout.write('begin' + 'x' * 5_000_000 + 'the error')"
 
     output = run(flood)
 
-    assert len(output) == process.OUTPUT_LIMIT
+    assert process.SHOWN_LIMIT < len(output) < process.READ_LIMIT
     assert output.endswith("xxx" + "the error")
+
+
+def test_of_a_long_output_the_beginning_and_the_end_are_shown() -> None:
+    with pytest.raises(process.CommandError) as caught:
+        run("import sys; sys.exit('what: ' + 'x' * 20_000 + ' why')")
+
+    assert len(caught.value.output) == 20_010
+    assert caught.value.shown.startswith("what: xxx")
+    assert caught.value.shown.endswith("xxx why")
+    assert "\n[… 12010 characters left out …]\n" in caught.value.shown
+    assert len(caught.value.shown) < process.SHOWN_LIMIT + 50
+    assert process.shorten("x" * process.SHOWN_LIMIT) == "x" * process.SHOWN_LIMIT
+
+
+def test_a_program_that_never_stops_printing_is_killed_before_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "OUTPUT_LIMIT", 1 << 20)
+
+    with pytest.raises(process.CommandError, match="printed more than 1 MiB") as caught:
+        run("import sys, time\nwhile sys.stdout.write('x' * 100_000): time.sleep(0.01)")
+
+    assert caught.value.returncode == -9
 
 
 def test_secrets_of_the_environment_are_blanked_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +106,7 @@ def test_a_secret_on_the_edge_of_what_is_kept_is_not_shown_in_part(monkeypatch: 
     script = "import os, sys; sys.stdout.write(os.environ['UV_PUBLISH_TOKEN'] + 'x' * int(sys.argv[1]))"
 
     for kept in (20, 70, 120):
-        assert "canary" not in run(script, str(process.OUTPUT_LIMIT - kept))
+        assert "canary" not in run(script, str(process.READ_LIMIT - kept))
 
 
 def test_bytes_that_are_no_text_come_back_escaped() -> None:
@@ -122,6 +144,38 @@ def test_a_cancelled_program_dies_with_all_its_children(tmp_path: Path) -> None:
 
     assert len(pids) == 2
     assert all(map(dies, pids))
+
+
+def test_a_program_that_is_cancelled_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    """Asyncio kills the program alone then, and not what it has started already."""
+    command = ["/bin/sh", "-c", f"echo $$ >> {tmp_path}/pids; sleep 600 & echo $! >> {tmp_path}/pids; wait"]
+    starts = 0
+
+    async def cancel(turns: int) -> None:
+        nonlocal starts
+        create = asyncio.create_subprocess_exec
+
+        async def slowly(*arguments: str, **options: Any) -> asyncio.subprocess.Process:  # noqa: ANN401  # as it is
+            nonlocal starts
+            starts += 1
+            child = await create(*arguments, **options)
+            await asyncio.sleep(0.2)
+            return child
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio, "create_subprocess_exec", slowly)
+            task = asyncio.create_task(process.run(command, cwd=tmp_path, environ={}, timeout=TIMEOUT))
+            for _ in range(turns):
+                await asyncio.sleep(0.03)
+                task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    for turns in (1, 3, 5):
+        asyncio.run(cancel(turns))
+
+    assert starts == 3
+    assert all(dies(int(pid)) for pid in (tmp_path / "pids").read_text().split())
 
 
 @pytest.mark.parametrize("status", [0, 1])

@@ -263,6 +263,37 @@ def test_the_indexes_are_those_of_the_root(tree: Tree) -> None:
     }
 
 
+UV_TOML = "[[index]]\nname = 'one'\nurl = 'https://u.test/simple/'\npublish-url = 'https://u.test/'\n"
+ONE = "[[tool.uv.index]]\nname = 'one'\nurl = 'https://a.test/simple/'\npublish-url = 'https://a.test/'\n"
+
+
+def test_a_uv_toml_hides_the_indexes_of_the_pyproject_as_it_does_for_uv(tree: Tree) -> None:
+    tree.requirers(a="")
+    tree.file("pyproject.toml", MEMBERS + ONE)
+    assert tree.load().index_file == "pyproject.toml"
+    tree.file("uv.toml", "\ufeff" + UV_TOML)
+    assert tree.load().indexes == {"one": Index("one", "https://u.test/simple/", "https://u.test/")}
+    for without in ("", "offline = true\n"):
+        tree.file("uv.toml", without)
+        loaded = tree.load()
+        assert (loaded.indexes, loaded.index_file, loaded.index_table) == ({}, "uv.toml", "[[index]]")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[[index]", " is not TOML"),
+        ("[[index]]\nname = 'x'\n", ": index[0] table misses the required field `url`"),
+        ("index = 3\n", ": index expected `array`"),
+        (UV_TOML + UV_TOML, ": index has the name 'one' twice"),
+    ],
+)
+def test_a_malformed_uv_toml_is_refused_with_file_and_key(tree: Tree, text: str, problem: str) -> None:
+    tree.requirers(a="")
+    file = tree.file("uv.toml", text)
+    assert tree.refusal().message.startswith(f"{file}{problem}")
+
+
 def test_two_indexes_with_one_name_are_refused(tree: Tree) -> None:
     tree.requirers(a="")
     index = "[[tool.uv.index]]\nname = 'one'\nurl = 'https://a.test/'\n"

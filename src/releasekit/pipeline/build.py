@@ -105,15 +105,16 @@ class Builder:
         ]
         # Builds run other people's code: it is not shown what may publish.
         withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
-        environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch), **withheld}
+        # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
+        environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch), **withheld, **process.ELSEWHERE}
         try:
             await process.run(command, cwd=self.root, environ=environ, timeout=self.timeout)
         except process.CommandTimeoutError as error:
-            message = f"uv build of {package.name!r} did not end within {self.timeout:g} s:\n{error.output}"
+            message = f"uv build of {package.name!r} did not end within {self.timeout:g} s:\n{error.shown}"
             hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
             raise StepError(E.BUILD_TIMEOUT, message, hint) from error
         except process.CommandError as error:
-            message = f"uv build of {package.name!r} in {package.directory} failed:\n{error.output}"
+            message = f"uv build of {package.name!r} in {package.directory} failed:\n{error.shown}"
             hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
             raise StepError(E.BUILD_FAILED, message, hint) from error
 

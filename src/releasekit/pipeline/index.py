@@ -65,7 +65,7 @@ def choose_index(name: str, workspace: Workspace, *, look_only: bool = False) ->
     """Find the index that the user named.
 
     Args:
-        name: A `[[tool.uv.index]]` of the workspace, ``pypi`` for uv's default, or a directory, written with a
+        name: An index that the workspace declares, ``pypi`` for uv's default, or a directory, written with a
             slash or existing already, so that a mistyped name does not become a directory.
         workspace: Where the names are looked up.
         look_only: Leave everything there as it is, also what a killed process has left.
@@ -76,15 +76,16 @@ def choose_index(name: str, workspace: Workspace, *, look_only: bool = False) ->
     from releasekit.pipeline.directory_index import DirectoryIndex  # noqa: PLC0415  # they import this module
     from releasekit.pipeline.package_index import PYPI, PackageIndex  # noqa: PLC0415  # likewise
 
+    file, table = workspace.root / workspace.index_file, workspace.index_table
     if "://" in name:
-        hint = "add it to pyproject.toml as a [[tool.uv.index]] with name, url and publish-url, and give its name"
+        hint = f"add it to {file} as an {table} with name, url and publish-url, and give its name"
         raise ReleaseKitError(E.INDEX_UNKNOWN, f"{redact(name)!r} is an address, not the name of an index", hint)
     known = workspace.indexes.get(name)
     if known and not known.publish_url:
         raise ReleaseKitError(
             E.INDEX_UNKNOWN,
-            f"the index {name!r} of {workspace.root / 'pyproject.toml'} has no publish-url",
-            'add publish-url = "…" to its [[tool.uv.index]]',
+            f"the index {name!r} of {file} has no publish-url",
+            f'add publish-url = "…" to its {table}',
         )
     if known:
         return PackageIndex(name, workspace.root, url=known.url, publish_url=known.publish_url)
@@ -101,8 +102,8 @@ def choose_index(name: str, workspace: Workspace, *, look_only: bool = False) ->
     names = ", ".join(sorted({*workspace.indexes, PYPI}))
     raise ReleaseKitError(
         E.INDEX_UNKNOWN,
-        f"there is no index {name!r} in {workspace.root / 'pyproject.toml'}",
-        f"choose one of {names}, add a [[tool.uv.index]], or write ./{name} for a directory",
+        f"there is no index {name!r} in {file}",
+        f"choose one of {names}, add an {table}, or write ./{name} for a directory",
     )
 
 

@@ -15,14 +15,15 @@ credentials for reading needs one of the ways above.
 
 from __future__ import annotations
 
-import re
+import glob
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.index import belongs
-from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
-from releasekit.pipeline.simple_api import BETTER_LATER, SimpleApi, seconds_of
+from releasekit.pipeline.outcome import StepError, TransientError
+from releasekit.pipeline.simple_api import SimpleApi
+from releasekit.pipeline.uv_verdict import failure_of
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
@@ -32,27 +33,16 @@ if TYPE_CHECKING:
 PYPI: Final = "pypi"
 """The name of the index that uv publishes to by default."""
 
-_FIRST_SERVER_ERROR: Final = 500
-_UNAUTHORIZED: Final = {401, 403}
-_STATUS: Final = re.compile(r"(?:status code |HTTP status (?:client|server) error \()(\d{3})\b")  # sending, asking
-_EXISTS: Final = re.compile(r"already exists", re.IGNORECASE)
-_NETWORK: Final = re.compile(
-    r"error sending request|error decoding response|timed out|connection (?:reset|closed|refused)"
-    r"|dns error|failed to lookup",
-    re.IGNORECASE,
-)
-_RETRY_AFTER: Final = re.compile(r'"retry-after": "([^"]*)"', re.IGNORECASE)
-_ERROR_BEGINS: Final = re.compile(r"^error: ", re.MULTILINE)
-_MISMATCH: Final = re.compile(
-    r"Local file and index file do not match for `?(?P<filename>[^`\s]+?)`?\. "
-    r"Local: sha256=(?P<local>\w+), Remote: sha256=(?P<remote>\w+)"
-)
-
 _ENVIRON: Final = {
     # Variables by which uv would publish to another index than the one that was asked for.
     "UV_PUBLISH_INDEX": None,
     "UV_PUBLISH_URL": None,
     "UV_PUBLISH_CHECK_URL": None,
+    # Those by which it would look the index's name up in other files than ours.
+    **process.ELSEWHERE,
+    "UV_CONFIG_FILE": None,
+    # And the one by which it would look it up in none.
+    "UV_NO_CONFIG": None,
     # It would try again at once, without asking the index what came of the first try, nor how long to wait.
     "UV_HTTP_RETRIES": "0",
     # What an index answers, with its Retry-After; uv has no other way to tell.
@@ -64,8 +54,8 @@ class PackageIndex:
     """Publishes with `uv publish`.
 
     Args:
-        name: The `[[tool.uv.index]]` it is, or `PYPI`.
-        workspace: The directory of the pyproject.toml that says so.
+        name: The index of the workspace it is, or `PYPI`.
+        workspace: The directory of the file that declares it.
         url: Its simple repository API; empty means that of PyPI.
         publish_url: Where uv uploads to; only for the record.
     """
@@ -74,7 +64,7 @@ class PackageIndex:
         self.name = name
         self.workspace = workspace
         self.url = url
-        self.identity = f"{name} at {redact(url)}, {redact(publish_url)}" if url else name
+        self.identity = f"{name} at {_told_apart(url)}, {_told_apart(publish_url)}" if url else name
         self.directory: Path | None = None
         self._api = SimpleApi(name, url)
 
@@ -92,41 +82,24 @@ class PackageIndex:
         """See `Index.upload`."""
         # Without its configuration files uv publishes to PyPI, which is where we look for it.
         target = ["--index", self.name] if self.url else ["--no-config"]
-        command = [process.find_uv(), "publish", *target, "--", *map(str, paths)]
+        given = [glob.escape(str(path)) for path in paths]  # uv takes patterns
+        command = [process.find_uv(), "publish", *target, "--", *given]
         try:
             await process.run(command, cwd=self.workspace, environ=_ENVIRON, timeout=timeout)
         except process.CommandTimeoutError as error:
-            message = f"uv publish to {self.name} did not end within {timeout:g} s:\n{error.output}"
+            message = f"uv publish to {self.name} did not end within {timeout:g} s:\n{error.shown}"
             hint = "check the network, or allow for more with --upload-timeout; the same command goes on"
             raise TransientError(E.PUBLISH_TIMEOUT, message, hint) from error
         except process.CommandError as error:
-            raise self._failure(error.output) from error
+            raise failure_of(error, self.name, {path.name for path in paths}) from error
 
     async def aclose(self) -> None:
         """See `Index.aclose`."""
         await self._api.aclose()
 
-    def _failure(self, output: str) -> StepError:
-        """Tell by stable signs what kind of failure it was: a digest, a status code, a word of the network's."""
-        # The last one is uv's own verdict: what a server says is indented in it, and what is before it is traces
-        # of the same, or that uv tried trusted publishing first, which it does when it is given no credentials.
-        *_, begins = (0, *(found.start() for found in _ERROR_BEGINS.finditer(output)))
-        told = output[begins:]
-        said = " ".join(told.split())  # a cause may have several lines
-        if theirs := _MISMATCH.search(said):  # sent by another since the index was asked
-            return ConflictError(**theirs.groupdict(), index=self.name)
-        message = f"uv publish to {self.name} failed:\n{told}"
-        found = _STATUS.search(said)
-        status = int(found[1]) if found else 0
-        asked = _RETRY_AFTER.findall(output)
-        # A file that is there and not shown yet: what it is, ours or another's, will be seen.
-        lags = bool(found and _EXISTS.search(said))
-        busy = status in BETTER_LATER or status >= _FIRST_SERVER_ERROR
-        if lags or busy or (not found and _NETWORK.search(said)):
-            retry_after = seconds_of(asked[-1]) if asked else 0.0
-            hint = "check the network and the index, then run the same command again"
-            return TransientError(E.PUBLISH_FAILED, message, hint, retry_after=retry_after)
-        hint = "credentials come from UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD"
-        if found and status not in _UNAUTHORIZED:
-            hint = "mend what the index complains of, then run the same command again"
-        return StepError(E.PUBLISH_FAILED, message, hint)
+
+def _told_apart(url: str) -> str:
+    """Write what tells an address from others, without secrets: also a value of its query may be a token."""
+    address, _, query = redact(url).partition("?")
+    keys = [part.partition("=")[0] for part in query.split("&") if "=" in part]
+    return f"{address}?{'&'.join(keys)}" if keys else address

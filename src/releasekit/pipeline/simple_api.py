@@ -7,9 +7,9 @@ an index is an error, not an empty page. An index that is busy or broken may get
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
+import threading
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -18,20 +18,18 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from releasekit.errors import E
+from releasekit.pipeline import simple_page
 from releasekit.pipeline.outcome import StepError, TransientError
+from releasekit.pipeline.page_body import BodyError, BrokenBodyError, read_body
 from releasekit.redaction import netrc_of, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
-    from pypi_simple import ProjectPage
 
 PAGE_TIMEOUT: Final = 60.0
 """Seconds that a page may take from the request to its last byte."""
-
-MAX_PAGE: Final = 64 << 20
-"""Bytes of a page that are read; the largest of PyPI has some 20 MiB."""
 
 CONNECTIONS: Final = 16
 """Pages that are read at a time."""
@@ -40,15 +38,15 @@ BETTER_LATER: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPSta
 """What a server refuses for now, besides its own errors (5xx)."""
 
 _CONNECT_TIMEOUT: Final = 10.0  # seconds
-_JSON: Final = "application/vnd.pypi.simple.v1+json"
-_HTML: Final = ("application/vnd.pypi.simple.v1+html", "text/html")
+_REDIRECTS: Final = 10
 _HEADERS: Final = {
-    "Accept": f"{_JSON}, {_HTML[0]};q=0.2, {_HTML[1]};q=0.01",
+    "Accept": f"{simple_page.JSON}, {simple_page.HTML[0]};q=0.2, {simple_page.HTML[1]};q=0.01",
+    "Accept-Encoding": "gzip",
     "Cache-Control": "no-cache",
     "User-Agent": "releasekit",
 }
-_INDEX_PAGE: Final = re.compile(rb"<a\s|pypi:repository-version|links for", re.IGNORECASE)
-"""What a page of an index has, if only in its title. A login form or a proxy's excuse is none of a project's."""
+_CERTIFICATES: Final = re.compile(r"SSL_CERT_(?:FILE|DIR)")
+_PROXIES: Final = re.compile(r"(?:https?|all|no)_proxy", re.IGNORECASE)
 
 
 class SimpleApi:
@@ -95,23 +93,54 @@ class SimpleApi:
     async def _files(self, project: str) -> Mapping[str, str]:
         import httpx  # noqa: PLC0415  # slow, and needed only here
 
-        self._client = client = self._client or self._connect()
-        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  # slow
-
-        url = f"{(self.url or PYPI_SIMPLE_ENDPOINT).rstrip('/')}/{project}/"
+        self._client = client = self._client or self._connect(project)
         try:
-            async with client.stream("GET", url) as answer:
-                if answer.status_code == HTTPStatus.NOT_FOUND:
-                    return {}
-                if not answer.is_success:
-                    self._refuse(project, answer)
-                body = await self._body(project, answer)
-        except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError) as error:
-            raise self._error(project, f"{type(error).__name__}: {error}", transient=True) from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise self._error(project, f"{type(error).__name__}: {error}") from error
-        page = await asyncio.to_thread(self._parse, project, answer.headers.get("Content-Type", ""), body)
-        return {file.filename: file.digests.get("sha256", "") for file in page.packages}
+            page = await self._get(project, client, f"{self._base().rstrip('/')}/{project}/")
+            return await self._read(*page) if page else {}
+        except StepError:
+            raise
+        except simple_page.NoIndexPageError:
+            raise self._error(project, "the answer is an HTML page, but none of an index", transient=True) from None
+        except (BodyError, simple_page.PageError) as error:
+            raise self._error(project, str(error), transient=isinstance(error, BrokenBodyError)) from error
+        except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            raise self._error(project, _named(error), transient=True) from error
+        except httpx.InvalidURL as error:
+            # It quotes the part that it does not understand, and that may be half a password.
+            quoted = "" if "@" in self.url else f": {error}"
+            message = f"an address is none{quoted}; in a user or a password, write / as %2F"
+            raise self._error(project, message) from error
+        except Exception as error:  # the client's libraries raise more than they say, and this is no reason to crash
+            raise self._error(project, _named(error)) from error
+
+    async def _get(self, project: str, client: httpx.AsyncClient, url: str) -> tuple[str, bytes] | None:
+        """Read a page: its type and its bytes. There is none for a project that the index does not have."""
+        import httpx  # noqa: PLC0415  # slow, and needed only here
+
+        request, auth = client.build_request("GET", url), client.auth
+        for _ in range(_REDIRECTS):
+            # One step at a time: the client would read the body of a redirection, however long it is.
+            answer = await client.send(request, auth=auth, stream=True, follow_redirects=False)
+            try:
+                if not answer.next_request:
+                    if answer.status_code == HTTPStatus.NOT_FOUND:
+                        return None
+                    if not answer.is_success:
+                        self._refuse(project, answer)
+                    return answer.headers.get("Content-Type", ""), await read_body(answer)
+            finally:
+                await answer.aclose()
+            # It has the credentials still if it goes to the same host and port, and must not get them elsewhere.
+            request, auth = answer.next_request, httpx.Auth()
+        raise self._error(project, f"more than {_REDIRECTS} redirections")
+
+    @staticmethod
+    async def _read(content_type: str, body: bytes) -> Mapping[str, str]:
+        over = threading.Event()
+        try:
+            return await asyncio.to_thread(simple_page.files_of, content_type, body, over)
+        finally:
+            over.set()  # or it would go on in its thread when nobody waits for it any more
 
     def _refuse(self, project: str, answer: httpx.Response) -> NoReturn:
         message = f"HTTP {answer.status_code} {answer.reason_phrase}"
@@ -120,46 +149,38 @@ class SimpleApi:
             project, message, transient=transient, retry_after=seconds_of(answer.headers.get("Retry-After", ""))
         )
 
-    async def _body(self, project: str, answer: httpx.Response) -> bytes:
-        body = bytearray()
-        async for piece in answer.aiter_bytes():
-            body += piece
-            if len(body) > MAX_PAGE:
-                raise self._error(project, f"its page has more than {MAX_PAGE >> 20} MiB")
-        return bytes(body)
-
-    def _parse(self, project: str, content_type: str, body: bytes) -> ProjectPage:
-        from pypi_simple import ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415  # slow
-
-        kind = content_type.partition(";")[0].strip().lower()
-        try:
-            if kind == _JSON:
-                return ProjectPage.from_json_data(json.loads(body))
-            if kind not in _HTML:
-                raise self._error(project, f"the answer is {kind or 'of no type'}, no page of an index")
-            if not _INDEX_PAGE.search(body):
-                raise self._error(project, "the answer is an HTML page, but none of an index", transient=True)
-            return ProjectPage.from_html(project, body)
-        except (ValueError, RecursionError, UnsupportedRepoVersionError) as error:
-            raise self._error(project, str(error)) from error
-
-    def _error(self, project: str, message: str, *, transient: bool = False, retry_after: float = 0.0) -> StepError:
+    def _error(
+        self, project: str, message: str, *, transient: bool = False, retry_after: float = 0.0, hint: str = ""
+    ) -> StepError:
         text = f"{self.name} could not be asked for {project!r}: {redact(message)}"
         if transient:
             hint = "check the network, then run the same command again"
             return TransientError(E.INDEX_UNREADABLE, text, hint, retry_after=retry_after)
-        return StepError(E.INDEX_UNREADABLE, text, "check the index's url, and the credentials for reading it")
+        hint = hint or "check the index's url, and the credentials for reading it"
+        return StepError(E.INDEX_UNREADABLE, text, hint)
 
-    def _connect(self) -> httpx.AsyncClient:
+    def _base(self) -> str:
+        if self.url:
+            return self.url
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  # slow
+
+        return PYPI_SIMPLE_ENDPOINT
+
+    def _connect(self, project: str) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415  # slow, and needed only here
 
-        return httpx.AsyncClient(
-            auth=self._auth(),
-            follow_redirects=True,
-            headers=_HEADERS,
-            limits=httpx.Limits(max_connections=CONNECTIONS),
-            timeout=httpx.Timeout(self.timeout, connect=_CONNECT_TIMEOUT),
-        )
+        try:
+            return httpx.AsyncClient(
+                auth=self._auth(),
+                headers=_HEADERS,
+                limits=httpx.Limits(max_connections=CONNECTIONS),
+                timeout=httpx.Timeout(self.timeout, connect=_CONNECT_TIMEOUT),
+            )
+        except Exception as error:  # whatever the settings of the environment lead to
+            which = _CERTIFICATES if isinstance(error, OSError) else _PROXIES
+            settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if which.fullmatch(name)]
+            message = f"no connection can be made with {', '.join(settings) or 'its url'}: {_named(error)}"
+            raise self._error(project, message, hint="mend or unset what is named there") from error
 
     def _auth(self) -> httpx.Auth | None:
         """Find the credentials for reading: uv's variables, else those in the address, else a netrc file's."""
@@ -169,11 +190,9 @@ class SimpleApi:
         user, password = (os.environ.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
         if user or password:
             return httpx.BasicAuth(user, password)
-        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415  # slow
-
         file = netrc_of(os.environ)
         try:
-            address = urlsplit(self.url or PYPI_SIMPLE_ENDPOINT)
+            address = urlsplit(self._base())
             if address.password is not None or not file:
                 return None  # httpx takes those in the address
             # By its path: Python refuses the file at home if others may read it, and uv does not.
@@ -182,6 +201,12 @@ class SimpleApi:
             return None
         theirs = address.username is None or unquote(address.username) == login
         return httpx.BasicAuth(login, password) if login and password and theirs else None
+
+
+def _named(error: Exception) -> str:
+    if isinstance(error, ExceptionGroup):
+        return "; ".join(map(_named, error.exceptions))
+    return f"{type(error).__name__}: {error}"
 
 
 def seconds_of(retry_after: str) -> float:

@@ -17,13 +17,13 @@ from packaging.version import InvalidVersion, Version
 from releasekit.redaction import keep_secret
 from releasekit.workspace.discover import find_members, read_root
 from releasekit.workspace.graph import assign_levels
-from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError
+from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError, read_uv_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from releasekit.workspace.discover import Member
-    from releasekit.workspace.pyproject import UvIndex
+    from releasekit.workspace.pyproject import PyProject, UvIndex
 
 _PRIVATE: Final = "Private ::"
 _NO_PACKAGE: Final = "tool.uv.package is false"
@@ -56,7 +56,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A package index that the workspace declares in `[[tool.uv.index]]`.
+    """A package index that the workspace declares.
 
     Attributes:
         name: What it is called there.
@@ -77,11 +77,19 @@ class Workspace:
         root: Its directory, absolute.
         packages: Name → member, requirements first: in the order of level and name.
         indexes: Name → index.
+        index_file: The file of the root where they are declared, as uv looks them up: its uv.toml if it has one, and
+            then nowhere else.
     """
 
     root: Path
     packages: Mapping[str, Package]
     indexes: Mapping[str, Index]
+    index_file: str = FILENAME
+
+    @property
+    def index_table(self) -> str:
+        """What an index is declared with in that file."""
+        return "[[index]]" if self.index_file == UV_FILENAME else "[[tool.uv.index]]"
 
 
 def load_workspace(root: Path) -> Workspace:
@@ -106,7 +114,7 @@ def load_workspace(root: Path) -> Workspace:
     return Workspace(
         root,
         MappingProxyType({package.name: package for package in packages}),
-        MappingProxyType(_indexes(root / FILENAME, content.tool.uv.index)),
+        *_indexes(root, content),
     )
 
 
@@ -194,12 +202,20 @@ def _hard_requirement(line: str) -> str:
     return canonicalize_name(requirement.name)
 
 
-def _indexes(path: Path, given: Iterable[UvIndex]) -> dict[str, Index]:
+def _indexes(root: Path, content: PyProject) -> tuple[Mapping[str, Index], str]:
+    """Look where uv looks: a uv.toml hides the indexes of the pyproject.toml beside it, even if it has none."""
+    hiding = read_uv_toml(root)
+    if hiding:
+        return _by_index_name(root / UV_FILENAME, "index", hiding.index), UV_FILENAME
+    return _by_index_name(root / FILENAME, "tool.uv.index", content.tool.uv.index), FILENAME
+
+
+def _by_index_name(path: Path, place: str, given: Iterable[UvIndex]) -> Mapping[str, Index]:
     indexes: dict[str, Index] = {}
     for index in given:
         keep_secret(index.url, index.publish_url)  # before anything can be said of them
         if index.name in indexes:
-            raise InvalidWorkspaceError(path, "tool.uv.index", f"has the name {index.name!r} twice")
+            raise InvalidWorkspaceError(path, place, f"has the name {index.name!r} twice")
         if index.name:  # others can't be asked for
             indexes[index.name] = Index(index.name, index.url, index.publish_url)
-    return indexes
+    return MappingProxyType(indexes)

@@ -1,4 +1,4 @@
-"""One pyproject.toml: read, parsed and type-checked.
+"""One pyproject.toml, or uv.toml: read, parsed and type-checked.
 
 Only the keys that a release depends on are looked at; whatever is wrong with them comes out as one error that
 names the file and the key.
@@ -7,7 +7,7 @@ names the file and the key.
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import Struct, field
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILENAME: Final = "pyproject.toml"
+UV_FILENAME: Final = "uv.toml"
+
+T = TypeVar("T")
 
 
 class InvalidWorkspaceError(ReleaseKitError):
@@ -54,7 +57,7 @@ class UvWorkspace(Struct):
 
 
 class UvIndex(Struct, rename="kebab"):
-    """One table of `[[tool.uv.index]]`."""
+    """One table of `[[tool.uv.index]]`, or of `[[index]]` in a uv.toml."""
 
     url: str
     name: str = ""
@@ -84,6 +87,12 @@ class PyProject(Struct, rename="kebab"):
     tool: Tool = field(default_factory=Tool)
 
 
+class UvToml(Struct):
+    """What a uv.toml holds: most of what may stand in `[tool.uv]`."""
+
+    index: list[UvIndex] = []
+
+
 def read(path: Path) -> PyProject:
     """Read a pyproject.toml.
 
@@ -95,9 +104,25 @@ def read(path: Path) -> PyProject:
         NotADirectoryError: What should be its directory is a file.
         InvalidWorkspaceError: It can't be read, or is not a pyproject.toml.
     """
+    return _read(path, PyProject)
+
+
+def read_uv_toml(root: Path) -> UvToml | None:
+    """Read the uv.toml of a workspace's root, if it has one.
+
+    Raises:
+        InvalidWorkspaceError: It can't be read, or is not a uv.toml.
+    """
+    try:
+        return _read(root / UV_FILENAME, UvToml)
+    except FileNotFoundError:
+        return None
+
+
+def _read(path: Path, kind: type[T]) -> T:
     try:
         text = path.read_bytes().decode("utf-8-sig")  # uv accepts a byte order mark too
-        return codec.convert(tomllib.loads(text), PyProject)
+        return codec.convert(tomllib.loads(text), kind)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
