@@ -15,9 +15,10 @@ from tests.cli.helpers import NAMES, OUT, StuckPackage, wait_for
 from tests.cli.terminal import HIDE, SHOW, Terminal
 
 from releasekit import RunState
+from releasekit.cli.watching import can_be_live
 from releasekit.report import terminal
 from releasekit.report.table import View
-from releasekit.report.terminal import INTERVAL, can_be_live, frame, live
+from releasekit.report.terminal import INTERVAL, frame, live
 
 if TYPE_CHECKING:
     import subprocess

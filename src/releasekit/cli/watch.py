@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from releasekit.cli import INTERRUPTED, output
+from releasekit.cli.watching import can_be_live
 from releasekit.errors import headline
 from releasekit.escape import in_one_line
 from releasekit.palette import PALETTE
 from releasekit.persistence.lock import is_held
 from releasekit.report.look import look
-from releasekit.report.terminal import can_be_live, live
 from releasekit.report.words import counts
 from releasekit.state import STATE_FILENAME, journal_path
 
@@ -55,6 +55,8 @@ def follow(workspace: Path, *, quiet: bool = False) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # it has a terminal to give back
     try:
         if not quiet and can_be_live(sys.stdout):
+            from releasekit.report.terminal import live  # noqa: PLC0415  # rich, which is slow, only for a terminal
+
             with live(sys.stdout, lambda: watch.view, keep=False):
                 watch.until_over()
         else:

@@ -6,20 +6,20 @@ comes next. None of them may hurt a release: what goes wrong with one is a warni
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from releasekit import diagrams
 from releasekit.errors import ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.report import github, summary
 from releasekit.report.table import View
-from releasekit.report.terminal import can_be_live, live
 from releasekit.report.timeline import Timeline, earlier_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from releasekit.report.timeline import Steps
@@ -58,8 +58,13 @@ class Watching:
         if self._grouped:
             github.Groups(state, self._timeline, _tell_runner)
         earlier = earlier_steps(store.path) if self.live else {}
-        with live(sys.stderr, lambda: self.view(state, earlier), keep=self._keep) if self.live else nullcontext():
+        with self._live(state, earlier) if self.live else nullcontext():
             yield
+
+    def _live(self, state: RunState, earlier: Steps) -> AbstractContextManager[None]:
+        from releasekit.report.terminal import live  # noqa: PLC0415  # rich, which is slow, only for a terminal
+
+        return live(sys.stderr, lambda: self.view(state, earlier), keep=self._keep)
 
     @contextmanager
     def telling_errors(self) -> Iterator[None]:
@@ -78,6 +83,8 @@ class Watching:
             summary.write(self._path, state, self._timeline, complete=complete)
         if not github.in_actions():
             return
+        from releasekit import diagrams  # noqa: PLC0415  # slow, and needed only here
+
         try:
             _tell_runner(github.errors_of(state, error))
             graph = diagrams.run_mermaid(state.packages.values())
@@ -89,6 +96,20 @@ class Watching:
             github.append("GITHUB_OUTPUT", lambda _: github.outputs(state, complete=complete))
         except Exception as harm:  # noqa: BLE001  # whatever it is
             get_logger(__name__).warning("releasekit.ci_summary_failed", error=repr(harm))
+
+
+def can_be_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether a table can be redrawn on a stream: a terminal that knows how to, and that a person looks at.
+
+    Some runners of CI have terminals, but keep what is drawn as a log.
+    """
+    utf_8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+    return stream.isatty() and utf_8 and environ.get("TERM", "dumb") not in {"dumb", "unknown"} and not in_ci(environ)
+
+
+def in_ci(environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether a CI job is at work, as they all say by `CI`."""
+    return environ.get("CI", "").lower() not in {"", "0", "false"}
 
 
 def _tell_runner(text: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 import time
 from threading import Event, Thread
@@ -26,7 +25,7 @@ from releasekit.logging import get_logger
 from releasekit.report.table import Line, foot, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
@@ -39,20 +38,6 @@ SHARE: Final = 0.05
 """The share of the time that drawing may take; a run that takes longer to draw is drawn less often."""
 
 _SPACIOUS: Final = 12  # lines of a screen that has room for an empty one
-
-
-def can_be_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a table can be redrawn on a stream: a terminal that knows how to, and that a person looks at.
-
-    Some runners of CI have terminals, but keep what is drawn as a log.
-    """
-    utf_8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
-    return stream.isatty() and utf_8 and environ.get("TERM", "dumb") not in {"dumb", "unknown"} and not in_ci(environ)
-
-
-def in_ci(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether a CI job is at work, as they all say by `CI`."""
-    return environ.get("CI", "").lower() not in {"", "0", "false"}
 
 
 @contextlib.contextmanager
