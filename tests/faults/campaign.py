@@ -21,6 +21,7 @@ from tests.support import INDEX, Workspace
 
 from releasekit.cli import demo_workspace
 from releasekit.persistence.lock import LOCK_FILENAME
+from releasekit.pipeline.aside import SUMMARY_FILENAME
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import STATE_FILENAME, journal_path
 
@@ -181,7 +182,8 @@ class Campaign:
             for package in self._workspace.run().packages.values()
             for filename in package.artifacts
         }
-        run = {STATE_FILENAME, journal_path(self._workspace.root / STATE_FILENAME).name, LOCK_FILENAME}
+        journal = journal_path(self._workspace.root / STATE_FILENAME).name
+        run = {STATE_FILENAME, journal, LOCK_FILENAME, SUMMARY_FILENAME}
         found = []
         if wrong := files_in(self._workspace.root) ^ (self._sources | built | run):
             found.append(Violation("no litter", f"{sorted(wrong)}"))
