@@ -6,16 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 from tests.cli.helpers import NAMES, OUT, StuckPackage, break_package, running
 from tests.support import INDEX, dies, digests
 
 from releasekit import ReleaseKitError, RunState
+from releasekit.cli import unless_gone
 from releasekit.cli.publish import CONFLICT, DONE, NOTHING_PUBLISHED, PARTLY_PUBLISHED, exit_code
 from releasekit.errors import E
 from releasekit.pipeline import Outcome
+from releasekit.pipeline.aside import SUMMARY_FILENAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,6 +256,46 @@ def test_a_release_does_not_depend_on_who_reads_its_output(workspace: Workspace,
     assert child.returncode == 0, stderr
     assert "Traceback" not in (stdout or "") + (stderr or "")
     assert set(workspace.statuses().values()) == {"published"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110  # read at import
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("arguments", [(), ("--json",)], ids=["table", "json"])
+def test_a_full_device_behind_an_output_changes_nothing(
+    workspace: Workspace, tmp_path: Path, stream: str, arguments: tuple[str, ...]
+) -> None:
+    outputs = tmp_path / "outputs"
+    environ = workspace.environ() | {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(outputs)}
+    with (
+        open("/dev/full", "w", encoding="utf-8") as full,
+        running(  # noqa: PTH123  # a device
+            workspace, *OUT, *arguments, **{stream: full}, environ=environ
+        ) as child,
+    ):
+        stdout, stderr = child.communicate()
+
+    assert child.returncode == 0, stderr
+    assert "Traceback" not in (stdout or "") + (stderr or "")
+    assert "Exception ignored" not in (stdout or "") + (stderr or "")
+    assert set(workspace.statuses().values()) == {"published"}
+    assert (workspace.root / SUMMARY_FILENAME).exists()
+    assert "complete=true" in outputs.read_text()
+    if stream == "stdout":
+        assert "releasekit.output_lost" in stderr
+
+
+@pytest.mark.parametrize(
+    "closed", [BrokenPipeError(), OSError(28, "No space left on device"), ValueError("closed file")]
+)
+def test_a_stream_that_takes_no_more_stops_nothing(closed: Exception) -> None:
+    stream = StringIO()  # it has no descriptor either
+    stream.name = "a stream"  # type: ignore[attr-defined]  # as a file has
+
+    with capture_logs() as logs, unless_gone(stream):
+        raise closed
+
+    told = [] if isinstance(closed, BrokenPipeError) else ["releasekit.output_lost"]
+    assert [log["event"] for log in logs] == told
 
 
 def test_closed_streams_do_not_matter_either(workspace: Workspace) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -122,11 +122,17 @@ def _main(stop: Stop) -> int:
 
 @contextmanager
 def unless_gone(stream: TextIO) -> Iterator[None]:
-    """Stop writing when the reader of a stream has gone away; what is written later goes nowhere."""
+    """Stop writing to a stream that takes no more, as when its reader has gone away or a disk is full.
+
+    What is written later goes nowhere. That is a warning, but for a reader that has gone: it wanted no more.
+    """
     try:
         yield
     except BrokenPipeError:
         _write_nowhere(stream)
+    except (OSError, ValueError) as error:  # a ValueError, if it is closed
+        _write_nowhere(stream)
+        logging.get_logger(__name__).warning("releasekit.output_lost", stream=stream.name, error=str(error))
 
 
 def _nowhere() -> TextIO:
@@ -136,7 +142,8 @@ def _nowhere() -> TextIO:
 
 def _write_nowhere(stream: TextIO) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
+    with suppress(OSError, ValueError):  # it is closed, and nothing can be written to it
+        os.dup2(null, stream.fileno())
     os.close(null)
 
 

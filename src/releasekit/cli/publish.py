@@ -150,8 +150,9 @@ def command(  # noqa: PLR0913  # one argument an option
 
 
 def _tell_end(outcome: Outcome, code: int, watching: Watching, *, as_json: bool) -> None:
-    """Print what a release came to, and how to go on."""
+    """Leave what others need of a release, then print what it came to and how to go on."""
     state, error = outcome.state, outcome.error
+    watching.conclude(state, error, _next_step(outcome))  # first: nothing of it depends on who reads
     with unless_gone(sys.stdout):  # what a release came to does not depend on who reads it
         if as_json:
             output.print_json(output.result(state) | {"exit_code": code, "error": redact(str(error or ""))})
@@ -165,7 +166,6 @@ def _tell_end(outcome: Outcome, code: int, watching: Watching, *, as_json: bool)
             click.echo(f"error: {printable(redact(str(error)))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
-    watching.conclude(state, error, _next_step(outcome))
 
 
 def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
