@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,8 +23,6 @@ from releasekit.pipeline import Outcome
 from releasekit.pipeline.aside import SUMMARY_FILENAME
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support import Workspace
 
 TO_SERVER = ("publish", "--index", INDEX, "--verify-timeout", "20")
@@ -258,7 +257,7 @@ def test_a_release_does_not_depend_on_who_reads_its_output(workspace: Workspace,
     assert set(workspace.statuses().values()) == {"published"}
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110  # read at import
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 @pytest.mark.parametrize("arguments", [(), ("--json",)], ids=["table", "json"])
 def test_a_full_device_behind_an_output_changes_nothing(
@@ -267,10 +266,8 @@ def test_a_full_device_behind_an_output_changes_nothing(
     outputs = tmp_path / "outputs"
     environ = workspace.environ() | {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(outputs)}
     with (
-        open("/dev/full", "w", encoding="utf-8") as full,
-        running(  # noqa: PTH123  # a device
-            workspace, *OUT, *arguments, **{stream: full}, environ=environ
-        ) as child,
+        Path("/dev/full").open("w", encoding="utf-8") as full,
+        running(workspace, *OUT, *arguments, **{stream: full}, environ=environ) as child,
     ):
         stdout, stderr = child.communicate()
 

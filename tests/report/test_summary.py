@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
-from tests.cli.helpers import OUT, StuckPackage, break_package
+from tests.cli.helpers import OUT, break_package
 from tests.hostile import HOSTILE
 from tests.schemas import checked
 
@@ -34,7 +35,7 @@ def completed() -> RunState:
 def test_a_summary_is_of_its_schema_whatever_the_names_are(tmp_path: Path) -> None:
     state = completed()
 
-    summary.write(tmp_path / STATE_FILENAME, state, Timeline(), complete=True)
+    summary.write(tmp_path / STATE_FILENAME, state, Timeline())
 
     told = checked("summary", (tmp_path / SUMMARY_FILENAME).read_text("utf-8"))
     assert set(told["published"]) == set(HOSTILE)
@@ -43,13 +44,18 @@ def test_a_summary_is_of_its_schema_whatever_the_names_are(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == [SUMMARY_FILENAME]
 
 
-def test_a_run_that_is_not_complete_has_none(tmp_path: Path) -> None:
+def test_it_is_removed_durably_whether_it_is_there_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = list[object]()
+    monkeypatch.setattr(atomic, "flush_directory", flushed.append)
     file = tmp_path / SUMMARY_FILENAME
     file.write_text("of an earlier run")
 
     for _ in range(2):
-        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=False)
+        summary.remove(tmp_path / STATE_FILENAME)
         assert not file.exists()
+    assert flushed == [tmp_path]
+
+    summary.remove(tmp_path / ("x" * 5000) / STATE_FILENAME)
 
 
 def test_it_lies_where_the_state_file_really_is(tmp_path: Path) -> None:
@@ -58,19 +64,19 @@ def test_it_lies_where_the_state_file_really_is(tmp_path: Path) -> None:
     (elsewhere / STATE_FILENAME).touch()
     (tmp_path / STATE_FILENAME).symlink_to(elsewhere / STATE_FILENAME)
 
-    summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=True)
+    summary.write(tmp_path / STATE_FILENAME, completed(), Timeline())
 
     assert (elsewhere / SUMMARY_FILENAME).exists()
 
 
-@pytest.mark.parametrize("complete", [True, False], ids=["written", "removed"])
-def test_a_summary_that_can_not_be_is_a_warning(complete: object, tmp_path: Path) -> None:
+def test_a_summary_that_can_not_be_written_or_removed_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / SUMMARY_FILENAME).mkdir()
 
     with capture_logs() as logs:
-        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=bool(complete))
+        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline())
+        summary.remove(tmp_path / STATE_FILENAME)
 
-    assert [log["event"] for log in logs] == ["releasekit.summary_failed"]
+    assert [log["event"] for log in logs] == ["releasekit.summary_failed"] * 2
 
 
 def test_it_is_written_durably_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +88,7 @@ def test_it_is_written_durably_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(atomic, "flush", flush)
     with capture_logs() as logs:
-        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline(), complete=True)
+        summary.write(tmp_path / STATE_FILENAME, completed(), Timeline())
 
     assert logs[0]["error"] == "[Errno 5] the disk is broken"
     assert file.read_text() == "the old one"
@@ -100,26 +106,40 @@ def test_it_is_there_exactly_after_a_run_that_is_complete(workspace: Workspace) 
     break_package(workspace, "aurora")
     assert workspace.releasekit(*OUT).returncode == 1
     assert not file.exists()
-    (aside,) = workspace.root.glob(f"{SUMMARY_FILENAME}.*")
-    assert aside.read_bytes() == first
+    assert not [*workspace.root.glob(f"{SUMMARY_FILENAME}.*")]  # the run itself is put aside
 
 
-def test_one_of_a_run_that_is_gone_is_put_aside_before_the_next_begins(workspace: Workspace) -> None:
-    workspace.releasekit(*OUT)
-    for path in workspace.root.glob(".releasekit-state.j*"):
-        path.unlink()
-    workspace.releasekit(*OUT, "--dry-run")
-    assert (workspace.root / SUMMARY_FILENAME).exists()
-    stuck = StuckPackage(workspace, "aurora")
+@pytest.mark.parametrize("refused", ["dirty", "no such index", "no git"])
+def test_a_publish_that_is_refused_leaves_none_of_an_earlier_one(workspace: Workspace, refused: str) -> None:
+    file = workspace.root / SUMMARY_FILENAME
+    assert workspace.releasekit(*OUT).returncode == 0
+    workspace.edit("packages/aurora/pyproject.toml", '"3.0.0"', '"3.1.0"')
+    if refused == "no git":
+        (workspace.root / ".git").rename(workspace.root / "git-of-old")
+    assert workspace.releasekit(*OUT, "--dry-run").returncode == 1
+    assert file.exists()
+
+    again = workspace.releasekit("publish", "--index", "nope" if refused == "no such index" else "./out")
+
+    assert again.returncode == 1
+    assert not file.exists()
+
+
+def test_a_publish_that_is_killed_before_its_run_begins_leaves_none(workspace: Workspace) -> None:
+    assert workspace.releasekit(*OUT).returncode == 0
     workspace.edit("packages/aurora/pyproject.toml", '"3.0.0"', '"3.1.0"')
     workspace.commit()
+    script = (
+        "import os, signal, sys\n"
+        "from releasekit import cli\n"
+        "from releasekit.pipeline.directory_index import DirectoryIndex\n"
+        "DirectoryIndex.files = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.argv[1:] = ['publish', '--index', './out']\n"
+        "sys.exit(cli.main())\n"
+    )
 
-    failed = workspace.releasekit(*OUT, "--build-timeout", "0.5")
-
-    assert failed.returncode == 1, failed.stderr
-    assert stuck.marker.exists()
+    assert workspace.python("-c", script).returncode == -signal.SIGKILL
     assert not (workspace.root / SUMMARY_FILENAME).exists()
-    assert len([*workspace.root.glob(f"{SUMMARY_FILENAME}.*")]) == 1
 
 
 def test_a_run_that_can_not_be_confirmed_any_more_is_not_complete(workspace: Workspace) -> None:

@@ -27,8 +27,9 @@ from releasekit.pipeline.outcome import NotShownError
 from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT
 from releasekit.redaction import redact
-from releasekit.report import words
+from releasekit.report import summary, words
 from releasekit.report.columns import columns
+from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,6 +141,7 @@ def command(  # noqa: PLR0913  # one argument an option
         logging.configure(level="warning" if watching.live and log_level == "info" else log_level, json=log_json)
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
+        summary.remove(workspace / STATE_FILENAME)  # before anything can refuse or stop this
         with _kept(report) as keeper:
             outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, watching, keeper))))
             stop.code = exit_code(outcome)

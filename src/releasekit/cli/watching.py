@@ -79,8 +79,8 @@ class Watching:
     def conclude(self, state: RunState, error: ReleaseKitError | None, next_step: str) -> None:
         """Leave what others need of a run that has ended."""
         complete = state.is_finished() and not error
-        if self._path:
-            summary.write(self._path, state, self._timeline, complete=complete)
+        if self._path and complete:
+            summary.write(self._path, state, self._timeline)
         if not github.in_actions():
             return
         from releasekit import diagrams  # noqa: PLC0415  # slow, and needed only here

@@ -1,13 +1,15 @@
 """The summary of a completed run, for the next job: what was published, with its files, and what was left out.
 
-It lies beside the state file as ``.releasekit-summary.json``, is there exactly when the last `publish` left nothing to
-do, and is always made: who needs it later has nothing to ask for now. Its schema is ``schemas/summary.json``.
+It lies beside the state file as ``.releasekit-summary.json``, and is there exactly when the last `publish` left nothing
+to do: each takes it away before anything else, since it may be refused or killed, and writes it at its end. It is
+always made: who needs it later has nothing to ask for now. Its schema is ``schemas/summary.json``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +19,7 @@ from releasekit.persistence import atomic
 from releasekit.pipeline.aside import summary_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from releasekit.report.timeline import Timeline
@@ -45,25 +48,38 @@ def document(state: RunState, timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def write(path: Path, state: RunState, timeline: Timeline, *, complete: bool) -> None:
-    """Write the summary of a completed run, durably and atomically, or take an older one away.
-
-    What goes wrong is a warning: the run has ended as it has.
+def remove(path: Path) -> None:
+    """Take the summary of an earlier run away, durably; it need not be there.
 
     Args:
         path: The state file.
-        state: The run.
-        timeline: When it ended.
-        complete: Whether nothing is left to do.
     """
     file = summary_path(path)
+    with _warning(file):
+        if os.path.lexists(file):  # also False where no run can be, which is for others to say
+            file.unlink()
+            atomic.flush_directory(file.parent)
+
+
+def write(path: Path, state: RunState, timeline: Timeline) -> None:
+    """Write the summary of a completed run, durably and atomically.
+
+    Args:
+        path: The state file.
+        state: The run; nothing is left to do.
+        timeline: When it ended.
+    """
+    file = summary_path(path)
+    with _warning(file):
+        text = json.dumps(document(state, timeline), ensure_ascii=False, indent=2)
+        atomic.remove_leftovers(file)
+        atomic.replace(file, f"{in_json(text)}\n".encode())
+
+
+@contextlib.contextmanager
+def _warning(file: Path) -> Iterator[None]:
+    """Make a warning of what goes wrong: a release does not depend on it."""
     try:
-        if complete:
-            text = json.dumps(document(state, timeline), ensure_ascii=False, indent=2)
-            atomic.remove_leftovers(file)
-            atomic.replace(file, f"{in_json(text)}\n".encode())
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                file.unlink()
+        yield
     except Exception as error:  # noqa: BLE001  # whatever it is
         get_logger(__name__).warning("releasekit.summary_failed", file=str(file), error=str(error))
