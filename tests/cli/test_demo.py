@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 def test_the_demo_kills_a_release_and_finishes_it(tmp_path: Path) -> None:
     place = tmp_path / "new" / "demo"
-    done = Workspace(tmp_path).releasekit("demo", "--to", str(place))
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": str(tmp_path / "s")}
+    done = Workspace(tmp_path).releasekit("demo", "--to", str(place), environ=job)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]  # it tells a CI job nothing
     said = done.stdout
     steps = [said.index(f"\n{number}. ") for number in range(1, 8)]
     assert steps == sorted(steps)

@@ -14,12 +14,15 @@ from tests.cli.helpers import NAMES, OUT, break_package
 from tests.hostile import HOSTILE, commands, unescaped
 
 from releasekit import PackageStatus, ReleaseKitError, RunState
+from releasekit.cli.watching import Watching
 from releasekit.diagrams import run_mermaid
 from releasekit.errors import E
 from releasekit.escape import in_one_line
 from releasekit.report import github
 from releasekit.report.table import View
 from releasekit.report.timeline import Timeline
+from releasekit.state import STATE_FILENAME
+from releasekit.store import RunStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +73,7 @@ def test_an_annotation_is_one_command_and_says_what_it_was_given(name: str) -> N
     assert commands(told) == [told.removesuffix("\n")]
     assert command.name == "error"
     assert unescaped(command.properties["title"]) == f"✗ {name} {name}: {E.BUILD_FAILED}"
-    assert unescaped(command.data) == f"{E.BUILD_FAILED}: {name}"
+    assert unescaped(command.data) == name  # the title has the code
 
 
 def test_there_are_ten_annotations_at_most_and_what_stopped_the_run_is_the_first() -> None:
@@ -79,7 +82,8 @@ def test_there_are_ten_annotations_at_most_and_what_stopped_the_run_is_the_first
     assert len(obeyed(github.errors_of(state))) == 10
     stopped = obeyed(github.errors_of(state, ReleaseKitError(E.STATE_NOT_DURABLE, "no space", "make some")))
     assert len(stopped) == 10
-    assert stopped[0].data == f"{E.STATE_NOT_DURABLE}: no space\n  hint: make some"
+    assert stopped[0].properties["title"] == E.STATE_NOT_DURABLE
+    assert stopped[0].data == "no space\n  hint: make some"
     assert github.errors_of(RunState("")) == ""
 
 
@@ -124,6 +128,35 @@ def test_each_end_is_a_group_of_what_happened_since_the_last() -> None:
     assert [obeyed(text)[0].data for text in written] == ["✗ a failed", "⊘ a skipped"]
     assert "start_building" not in written[1]
     assert "not wanted" in written[1].splitlines()
+
+
+def test_a_move_says_how_long_the_package_stood_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    state, timeline, written = RunState("0" * 40), Timeline(), list[str]()
+    github.Groups(state, timeline, written.append)
+    state.listen(timeline.hear)
+    package = state.init_package("a")
+    for trigger in ("start_building", "start_publishing", "start_verifying", "confirm"):
+        getattr(package, trigger)()
+        now[0] += 20
+
+    assert [line.rpartition(", ")[2] for line in written[0].splitlines()[2:-1]] == ["20s"] * 3
+
+
+def test_what_has_not_ended_is_a_group_at_the_end() -> None:
+    state, written = RunState("0" * 40), list[str]()
+    groups = github.Groups(state, Timeline(), written.append)
+    state.init_package("a").start_building()
+    state.init_package("b")
+    state["a"].recover()
+    assert written == []
+
+    groups.close()
+
+    (text,) = written
+    assert obeyed(text)[0].data == "○ a pending"
+    assert [line.partition(":")[0] for line in text.splitlines()[1:3]] == ["start_building", "recover"]
 
 
 def parsed(text: str) -> dict[str, str]:
@@ -269,7 +302,8 @@ def test_a_release_tells_the_runner_that_it_is_complete(workspace: Workspace, ru
     assert [command.name for command in told] == ["group", "endgroup"] * 8
     assert {command.data.split()[1] for command in told[::2]} == NAMES
     assert commands(done.stdout) == []
-    assert done.stderr.count("package_moved") == 8 * 5
+    assert "package_moved" not in done.stderr  # each move stands in its group
+    assert done.stderr.count("start_verifying: ") == 8
 
 
 def test_a_release_that_fails_is_annotated_once_a_package(workspace: Workspace, runner: dict[str, str]) -> None:
@@ -290,12 +324,73 @@ def test_a_release_that_fails_is_annotated_once_a_package(workspace: Workspace, 
     assert "blocked by aurora-http" in summary
 
 
-def test_a_release_that_can_not_begin_is_annotated(workspace: Workspace, runner: dict[str, str]) -> None:
-    refused = workspace.releasekit("publish", "--index", "nowhere", environ=runner)
+@pytest.mark.parametrize("kind", ["refused", "no file", "dry"])
+def test_a_release_that_can_not_begin_tells_the_runner_why(
+    workspace: Workspace, runner: dict[str, str], kind: str
+) -> None:
+    if kind == "no file":
+        (workspace.root / STATE_FILENAME).mkdir()
+    index = "./out" if kind == "no file" else "nowhere"
+    dry = ["--dry-run"] if kind == "dry" else []
+
+    refused = workspace.releasekit("publish", "--index", index, *dry, environ=runner)
 
     assert refused.returncode == 1
     (command,) = obeyed(refused.stderr)
-    assert command.properties["title"] == E.INDEX_UNKNOWN
+    code = E.FILE_FAILED if kind == "no file" else E.INDEX_UNKNOWN
+    assert command.properties["title"] == code
+    assert code not in command.data
+    summary, outputs = read(runner, "GITHUB_STEP_SUMMARY"), parsed(read(runner, "GITHUB_OUTPUT") or "\n")
+    if dry:
+        assert (summary, outputs) == ("", {"": ""})
+    else:
+        assert outputs == {"published": "[]", "failed": "[]", "complete": "false"}
+        assert summary.startswith(f"### releasekit: {code}\n\nStopped: {code}&#58; ")
+        assert ("hint" in summary) == (kind == "refused")
+
+
+def test_a_release_whose_end_can_not_be_written_tells_what_it_did(
+    monkeypatch: pytest.MonkeyPatch, runner: dict[str, str], tmp_path: Path
+) -> None:
+    for name, value in runner.items():
+        monkeypatch.setenv(name, value)
+    watching = Watching(log_json=True, as_json=True)
+    lost = ReleaseKitError(E.STATE_NOT_DURABLE, "no space", "make some")
+    state = failed_run("a")
+    state.init_package("b")
+    for trigger in ("start_building", "start_publishing", "start_verifying", "confirm"):
+        getattr(state["b"], trigger)()
+
+    with (
+        RunStore.create(tmp_path / STATE_FILENAME, state) as store,
+        pytest.raises(ReleaseKitError),
+        watching.telling_errors(dry_run=False),
+        watching.over(store),
+    ):
+        raise lost
+
+    outputs = {"published": '["b"]', "failed": '["a"]', "complete": "false"}
+    assert parsed(read(runner, "GITHUB_OUTPUT")) == outputs
+    assert "no space<br>  hint&#58; make some" in read(runner, "GITHUB_STEP_SUMMARY")
+    with pytest.raises(ReleaseKitError), watching.telling_errors(dry_run=False):
+        raise lost
+    assert parsed(read(runner, "GITHUB_OUTPUT")) == outputs
+    assert read(runner, "GITHUB_OUTPUT").count("complete") == 1
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_an_error_is_one_line_of_a_summary_whatever_it_says(name: str) -> None:
+    error = ReleaseKitError(E.GIT_DIRTY, name)
+
+    text = github.refusal(error)
+
+    assert html.unescape(text.replace("<br>", "")).startswith(
+        f"### releasekit: {E.GIT_DIRTY}\n\nStopped: {E.GIT_DIRTY}: "
+    )
+    assert len(text.splitlines()) == 3
+    assert commands(text) == []
+    assert not re.search(r"[<>&`*_\[\]()|@!\\](?!#?\w+;)", text.replace("<br>", "").replace("&#", ""))
+    assert github.refusal(error, 20) == ""
 
 
 def test_a_log_for_machines_has_no_groups(workspace: Workspace, runner: dict[str, str]) -> None:

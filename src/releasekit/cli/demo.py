@@ -51,6 +51,7 @@ def command(*, directory: Path | None) -> None:
     index, kills the publishing process with SIGKILL, resumes, checks every file, installs the topmost package
     from that index and imports it, and draws what happened. Takes some seconds and no network.
     """
+    process.find_uv()  # now, rather than in the middle
     place = _make_place(directory)
     workspace, index = place / "workspace", place / "index"
 
@@ -111,6 +112,11 @@ def _say(number: int, text: str) -> None:
     click.secho(f"\n{number}. {text}", bold=True)
 
 
+def _environ() -> dict[str, str]:
+    """Take a CI job's variables away: what the demo's releases tell is not the outcome of that job's step."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GITHUB_")}
+
+
 def _check(held: bool, problem: str) -> None:  # noqa: FBT001  # reads like an assertion
     if not held:
         raise ReleaseKitError(E.DEMO_FAILED, problem, "please report it, with everything that was printed")
@@ -118,14 +124,14 @@ def _check(held: bool, problem: str) -> None:  # noqa: FBT001  # reads like an a
 
 def _releasekit(*arguments: str) -> None:
     sys.stdout.flush()
-    done = subprocess.run([sys.executable, "-m", "releasekit", *arguments], check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-m", "releasekit", *arguments], env=_environ(), check=False)  # noqa: S603
     _check(done.returncode == 0, f"`{output.command_line(*arguments)}` ended with {done.returncode}")
 
 
 def _watch(command_line: Sequence[str]) -> int:
     """Run a release, print each move as it is logged, and return how the process ended."""
     with subprocess.Popen(  # noqa: S603  # our own command
-        command_line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        command_line, env=_environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as child:
         for line in child.stderr or ():
             event = _logged(line)
@@ -171,7 +177,7 @@ def _install(environment: Path, index: Path) -> None:
 
 
 def _quietly(*command_line: str) -> str:
-    environ = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    environ = {name: value for name, value in _environ().items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     done = subprocess.run(command_line, env=environ, check=False, capture_output=True, text=True)  # noqa: S603
     _check(done.returncode == 0, f"{' '.join(command_line)} failed: {done.stderr}")
     return done.stdout

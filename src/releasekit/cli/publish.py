@@ -137,8 +137,9 @@ def command(  # noqa: PLR0913  # one argument an option
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = click.get_current_context().find_object(Stop) or Stop()
     watching = Watching(log_json=log_json, as_json=as_json)
-    with stop.listening(), watching.telling_errors():
-        logging.configure(level="warning" if watching.live and log_level == "info" else log_level, json=log_json)
+    with stop.listening(), watching.telling_errors(dry_run=dry_run):
+        shown = watching.live or watching.grouped  # what is logged of the moves would be there twice
+        logging.configure(level="warning" if shown and log_level == "info" else log_level, json=log_json)
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
         summary.remove(workspace / STATE_FILENAME)  # before anything can refuse or stop this

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -46,7 +47,7 @@ EDGES: Final = 500
 ROWS: Final = 1_000
 """Packages in the table; more take a browser too long."""
 
-_MESSAGE: Final = 4_000  # characters of an annotation
+_MESSAGE: Final = 4_000  # characters of an error
 _RESERVE: Final = 1_000  # bytes for what says that something was left out
 _DATA: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY: Final = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
@@ -62,7 +63,7 @@ class Groups:
 
     Args:
         state: The run; it is listened to from now on.
-        timeline: What its packages took; it must be told before.
+        timeline: What its packages took; it must be told after this, which asks how long a package stood in a status.
         write: Where to.
     """
 
@@ -74,14 +75,22 @@ class Groups:
         state.listen(self._hear)
 
     def _hear(self, moved: Transition) -> None:
-        took = span(self._timeline.worked(moved.package))
+        stood = span(self._timeline.running(moved.package, time.time()))
         lines = self._lines.setdefault(moved.package, [])
-        lines.append(in_one_line(f"{moved.trigger}: {moved.source} → {moved.target}, {took}"))
+        lines.append(in_one_line(f"{moved.trigger}: {moved.source} → {moved.target}, {stood}"))
         lines += [in_one_line(f"  {sha256}  {name}") for name, sha256 in moved.carried.get("artifacts", {}).items()]
         if moved.target in TERMINAL:
-            package = self._state[moved.package]
-            lines += printable(redact(package.error or package.reason)).splitlines()
-            self._write(group(f"{_title(package)} {package.status}", self._lines.pop(moved.package)))
+            self._end(moved.package)
+
+    def close(self) -> None:
+        """Print the moves of the packages that have not ended."""
+        for name in [*self._lines]:
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        package = self._state[name]
+        told = printable(redact(package.error or package.reason)).splitlines()
+        self._write(group(f"{_title(package)} {package.status}", [*self._lines.pop(name), *told]))
 
 
 def group(title: str, lines: list[str]) -> str:
@@ -91,18 +100,22 @@ def group(title: str, lines: list[str]) -> str:
 
 def errors_of(state: RunState, error: ReleaseKitError | None = None) -> str:
     """Make an annotation for what stopped a run, and for each package that failed; ten at most."""
-    told = [(str(error.code), str(error))] if error else []
+    told = [(error.code, _without_code(str(error)))] if error else []
     for name in state.failed_packages():
         package = state[name]
-        told.append((f"{_title(package)}: {code_of(package.error) or 'failed'}", package.error))
+        told.append((f"{_title(package)}: {code_of(package.error) or 'failed'}", _without_code(package.error)))
     return "".join(annotation(title, message) for title, message in told[:ANNOTATIONS])
+
+
+def _without_code(error: str) -> str:
+    code = code_of(error)
+    return error.removeprefix(f"{code}: ") if code else error
 
 
 def annotation(title: str, message: str) -> str:
     """Make the command that has a runner show an error."""
-    message = redact(message)
-    shown = message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]} …"
-    return f"::error title={in_one_line(redact(title)).translate(_PROPERTY)}::{printable(shown).translate(_DATA)}\n"
+    shown = printable(_cut(redact(message)))
+    return f"::error title={in_one_line(redact(title)).translate(_PROPERTY)}::{shown.translate(_DATA)}\n"
 
 
 def outputs(state: RunState, *, complete: bool) -> str:
@@ -114,7 +127,15 @@ def outputs(state: RunState, *, complete: bool) -> str:
     return "".join(f"{name}={json.dumps(value)}\n" for name, value in values.items())
 
 
-def summary(view: View, next_step: str, graph: str, size: int = SUMMARY_SIZE) -> str:
+def refusal(error: ReleaseKitError, size: int = SUMMARY_SIZE) -> str:
+    """Make the summary of a step whose release could not begin, if there is room for it."""
+    text = "\n".join([f"### releasekit: {error.code}", "", _stopped(error), ""])
+    return text if _size(text) <= size else ""
+
+
+def summary(
+    view: View, next_step: str, graph: str, size: int = SUMMARY_SIZE, error: ReleaseKitError | None = None
+) -> str:
     """Make the summary of a step, in Markdown.
 
     Args:
@@ -122,10 +143,11 @@ def summary(view: View, next_step: str, graph: str, size: int = SUMMARY_SIZE) ->
         next_step: What to do next.
         graph: The run in Mermaid.
         size: Bytes that it may have.
+        error: What stopped the whole run, if anything did.
 
     Returns:
-        As much of it as there is room for: first what failed, then the other packages in publishing order, then the
-        graph. An empty text, if there is no room at all.
+        As much of it as there is room for: first what stopped it and what failed, then the other packages in publishing
+        order, then the graph. An empty text, if there is no room at all.
     """
     state = view.state
     head = [
@@ -133,6 +155,7 @@ def summary(view: View, next_step: str, graph: str, size: int = SUMMARY_SIZE) ->
         "",
         f"Commit {_code(state.git_sha[:12])}, index {_code(state.index)}, {span(view.timeline.total())} at work.",
         "",
+        *([_stopped(error), ""] if error else []),
         f"|{'|'.join(HEADINGS)}|",
         f"|{'---|' * len(HEADINGS)}",
     ]
@@ -192,6 +215,14 @@ def _append(path: Path, make: Callable[[int], str]) -> None:
 def _row(row: Row) -> str:
     glyph, name, version, status, took, note = row.cells
     return f"|{glyph}|{_code(name)}|{_code(version)}|{status}|{took}|{in_markdown(note)}|"
+
+
+def _stopped(error: ReleaseKitError) -> str:
+    return f"Stopped: {'<br>'.join(map(in_markdown, _cut(redact(str(error))).splitlines()))}"
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]} …"
 
 
 def _code(text: str) -> str:
