@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tests.cli.helpers import NAMES, OUT
 from tests.support import KILL_AT
 
+from releasekit import RunState
 from releasekit.cli import COMMANDS, releasekit
 from releasekit.cli.explain import EXPLANATIONS
 from releasekit.errors import E, ReleaseKitError
@@ -212,7 +213,8 @@ def test_without_a_code_all_are_listed_and_an_unknown_one_is_refused(workspace: 
 
 def test_an_unfinished_run_is_cleaned_only_by_force(begun: Workspace) -> None:
     refused = begun.releasekit("clean")
-    assert refused.returncode == 2
+    assert refused.returncode == 1
+    assert "RK-STATE-UNFINISHED" in refused.stderr
     assert "--force" in refused.stderr
     assert begun.statuses()["aurora-http"] == "failed"
 
@@ -256,3 +258,24 @@ def test_a_corrupt_run_is_cleaned_only_by_force(workspace: Workspace) -> None:
 
     assert "RK-STATE-CORRUPTED" in workspace.releasekit("clean").stderr
     assert workspace.releasekit("clean", "--force").returncode == 0
+
+
+def test_what_is_explained_names_every_way_there_is() -> None:
+    assert "--format" in EXPLANATIONS[E.DIAGRAM_FORMAT]
+    assert "uv.toml" in EXPLANATIONS[E.INDEX_UNKNOWN]
+    assert "unless it exists" in EXPLANATIONS[E.INDEX_UNKNOWN]
+    assert "Nothing was uploaded" not in EXPLANATIONS[E.BUILD_FAILED]  # an earlier process may have
+
+
+@pytest.mark.parametrize("command", [("skip",), ("retry",), ("diagram", "--package"), ("history", "--package")])
+def test_an_unknown_package_is_told_how_many_there_are(workspace: Workspace, command: tuple[str, ...]) -> None:
+    state = RunState("0" * 40)
+    for number in range(60):
+        state.init_package(f"p{number:02}")
+    RunStore.create(workspace.root / STATE_FILENAME, state).close()
+
+    refused = workspace.releasekit(*command, "nobody")
+
+    assert refused.returncode == 1
+    assert "RK-STATE-UNKNOWN-PACKAGE: there is no package 'nobody'" in refused.stderr
+    assert "p18, p19 and 40 more" in refused.stderr

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.cli.helpers import OUT
 from tests.hostile import HOSTILE, commands
+from tests.schemas import checked
 
 from releasekit.cli import demo_workspace
 
@@ -55,6 +56,9 @@ def link_to_nowhere(root: Path) -> None:
     (root / STATE).symlink_to("no/such/directory")
 
 
+UNFINISHED = write(
+    STATE, '{"git_sha":"","packages":{"a":{"name":"a","status":"pending","version":"","error":"","level":0}}}'
+)
 DEEP = "{" + '"a":{' * 100_000
 WRONG = {
     "no such command": (nothing, ("pubish",), 2, "No such command"),
@@ -112,6 +116,7 @@ WRONG = {
     "an unknown format": (nothing, ("diagram", "--lifecycle", "-o", "law.bmp"), 1, "RK-DIAGRAM-FORMAT"),
     "no format": (nothing, ("diagram", "--lifecycle", "-o", "law"), 1, "RK-DIAGRAM-FORMAT"),
     "a demo in a full directory": (nothing, ("demo", "--to", "."), 1, "RK-DEMO-DIRECTORY"),
+    "an unfinished run to clean": (UNFINISHED, ("clean", "--json"), 1, "RK-STATE-UNFINISHED"),
     "a demo in a file": (nothing, ("demo", "--to", "pyproject.toml"), 2, "is a file"),
     "a demo below a file": (nothing, ("demo", "--to", "pyproject.toml/x"), 1, "error:"),
 }
@@ -131,7 +136,8 @@ def test_wrong_input_is_answered_by_a_message(
     assert not (workspace.root / "out").exists()
 
 
-def test_without_uv_nothing_begins(workspace: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [OUT, ("demo", "--to", "place")], ids=["publish", "demo"])
+def test_without_uv_nothing_begins(workspace: Workspace, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     for directory in os.environ["PATH"].split(os.pathsep):
@@ -139,10 +145,12 @@ def test_without_uv_nothing_begins(workspace: Workspace, tmp_path: Path) -> None
             (programs / "git").symlink_to(Path(directory) / "git")
             break
 
-    refused = workspace.releasekit(*OUT, environ={"PATH": str(programs), "UV": ""})
+    refused = workspace.releasekit(*arguments, environ={"PATH": str(programs), "UV": ""})
 
     assert refused.returncode == 1
     assert "RK-UV-MISSING" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (workspace.root / "place").exists()
     assert list(workspace.root.glob(".releasekit-*")) == []
 
 
@@ -224,7 +232,7 @@ def test_a_state_file_can_not_steer_the_terminal_or_the_ci_runner(
 
     done = workspace.releasekit(*arguments)
 
-    assert done.returncode == (2 if arguments == ("clean",) else 0), done.stderr
+    assert done.returncode == (1 if arguments == ("clean",) else 0), done.stderr
     printed = done.stdout + done.stderr
     assert commands(printed) == []
     if arguments[0] == "diagram":  # its source is indented by tabs, and has word joiners, which take no room
@@ -268,6 +276,58 @@ def test_with_json_an_error_is_a_document_too(workspace: Workspace) -> None:
     document = json.loads(refused.stdout)
     assert document["code"] == "RK-STATE-NOT-FOUND"
     assert set(document) == {"error", "code", "hint"}
+
+
+def test_with_json_a_refusal_to_clean_is_a_document(workspace: Workspace) -> None:
+    UNFINISHED(workspace.root)
+
+    refused = workspace.releasekit("clean", "--json")
+
+    assert refused.returncode == 1
+    document = checked("error", refused.stdout)
+    assert document["code"] == "RK-STATE-UNFINISHED"
+    assert "--force" in document["hint"]
+    assert (workspace.root / STATE).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("publish", "--json"), "Missing option '--index'"),
+        (("status", "--json", "--canary-password"), "No such option"),
+        (("retry", "--json", "--\x1b[2J"), "No such option"),
+        (("no-such", "--json"), "No such command 'no-such'"),
+        (("history", "--json", "--summary", "--package", "a"), "--summary is about the whole run"),
+    ],
+    ids=ascii,
+)
+def test_with_json_a_wrong_command_line_is_a_document_too(
+    workspace: Workspace, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = workspace.releasekit(*arguments)
+
+    assert refused.returncode == 2
+    document = checked("error", refused.stdout)
+    assert document["error"].startswith(said)
+    assert document["code"] == ""
+    assert "--help" in document["hint"]
+    assert "canary" not in refused.stdout + refused.stderr
+    assert "\x1b" not in refused.stdout + refused.stderr
+    assert "Usage:" in refused.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("arguments", ["lifecycle", "status --json", "status --bogus --json", "diagram --lifecycle"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_can_not_be_told_is_no_traceback(workspace: Workspace, arguments: str, stream: str) -> None:
+    command = [sys.executable, "-m", "releasekit", *arguments.split()]
+    kept = "stderr" if stream == "stdout" else "stdout"
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        files = {stream: full, kept: subprocess.PIPE}
+        done = subprocess.run(command, cwd=workspace.root, check=False, text=True, **files)  # type: ignore[call-overload]
+
+    assert done.returncode in {0, 1, 2}
+    assert "Traceback" not in (done.stdout or "") + (done.stderr or "")
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

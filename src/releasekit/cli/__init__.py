@@ -175,28 +175,34 @@ def _interrupted() -> int:
     from releasekit.cli.stop import resume_command  # noqa: PLC0415  # it imports us
 
     error, resume = "interrupted; the same command goes on", resume_command()
+    _complain(error)
     with unless_gone(sys.stderr):
-        _complain(error)
         click.echo(resume, err=True)
-    with unless_gone(sys.stdout):
-        _document(error=error, code="", hint=resume, exit_code=INTERRUPTED)
+    _document(error=error, code="", hint=resume, exit_code=INTERRUPTED)
     return INTERRUPTED
 
 
 def _document(**error: object) -> None:
-    """Print an error as a JSON document, if that is wanted."""
+    """Print an error as a JSON document, if that is wanted and can be: what is told of an error is no other error."""
     if "--json" in sys.argv:
         from releasekit.cli.output import print_json  # noqa: PLC0415  # only on errors
 
-        print_json(error)
+        with unless_gone(sys.stdout):
+            print_json(error)
 
 
 def _show(error: click.ClickException) -> None:
     """Show what click says of a wrong command line, of which it quotes what it was given."""
     shown = StringIO()
     error.show(shown)
-    click.echo(printable(redact(shown.getvalue())), nl=False, err=True)
+    with unless_gone(sys.stderr):
+        click.echo(printable(redact(shown.getvalue())), nl=False, err=True)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"`{context.command_path} --help` has what is right" if context else ""
+    _document(error=redact(error.format_message()), code="", hint=hint)
 
 
 def _complain(message: str) -> None:
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(redact(message))}", err=True, color=_COLOUR)
+    with unless_gone(sys.stderr):
+        said = f"{click.style('error:', fg='red', bold=True)} {printable(redact(message))}"
+        click.echo(said, err=True, color=_COLOUR)

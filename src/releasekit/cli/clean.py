@@ -10,6 +10,7 @@ import click
 
 from releasekit.cli import output
 from releasekit.cli.report import REPORT_FILENAME
+from releasekit.errors import E, ReleaseKitError
 from releasekit.escape import in_one_line
 from releasekit.persistence.lock import RunLock
 from releasekit.pipeline.aside import SUMMARY_FILENAME
@@ -49,8 +50,10 @@ def _remove_runs(workspace: Path, *, force: bool) -> list[Path]:
         files = _files_of_runs(workspace)
         path = workspace / STATE_FILENAME
         if there_is_a_run(path) and not force and not RunState.load(path).is_finished():
-            raise click.UsageError(
-                f"the run in {workspace} is not finished: `releasekit publish` goes on with it, `--force` gives it up"
+            raise ReleaseKitError(
+                E.STATE_UNFINISHED,
+                f"the run in {workspace.resolve()} is not finished",
+                "`releasekit publish` goes on with it, `releasekit clean --force` gives it up",
             )
         for old in files:
             if old.is_dir() and not old.is_symlink():

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 EXPLANATIONS: Final[Mapping[E, str]] = {
     E.BUILD_FAILED: (
-        "`uv build` ended with an error; what it printed is in the message. Nothing was uploaded, unless --no-"
-        "gate was given. Mend the package. If that takes a new commit, start over with --fresh: what is on the index "
-        "already is found there; else run the same command again."
+        "`uv build` ended with an error; what it printed is in the message. As long as a build fails nothing more is "
+        "uploaded, unless --no-gate is given; what is uploaded already stays. Mend the package. If that takes a new "
+        "commit, start over with --fresh: what is on the index already is found there; else run the same command "
+        "again."
     ),
     E.BUILD_INCOMPLETE: (
         "A build must give exactly one sdist and at least one wheel of the version in the plan. Check the "
@@ -30,7 +31,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "remove it."
     ),
     E.DEMO_FAILED: ("A check at the end of the demo did not hold. Please report it, with what it printed."),
-    E.DIAGRAM_FORMAT: ("The suffix of the file chooses the format: .dot, .svg, .png or .mmd (Mermaid)."),
+    E.DIAGRAM_FORMAT: (
+        "The suffix of the file chooses the format: .dot, .svg, .png or .mmd (Mermaid). With another suffix, or none, "
+        "choose it by --format: dot, svg, png or mermaid."
+    ),
     E.FILE_FAILED: (
         "A file could not be written or read: no space, no permission, or a broken disk. The state of the run is "
         "kept; mend the disk and run the same command again."
@@ -56,8 +60,9 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "that leaves it out. A run that begins anew remembers the conflict."
     ),
     E.INDEX_UNKNOWN: (
-        "--index takes the name of a [[tool.uv.index]] in the workspace's pyproject.toml that has a url and a "
-        "publish-url, or `pypi`, or a directory written with a slash."
+        "--index takes the name of a [[tool.uv.index]] in the workspace's pyproject.toml (of an [[index]] in its "
+        "uv.toml, if it has one) that has a url and a publish-url; or `pypi`; or a directory, which is written with a "
+        "slash unless it exists already."
     ),
     E.INDEX_UNREADABLE: (
         "The index was asked which files it has, and gave no usable answer. Check its url, the network and the "
@@ -130,6 +135,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.STATE_TRACKED: (
         "The state file is in git. Whoever can commit could then mark packages as published. Untrack it and add "
         "`.releasekit-*` to .gitignore."
+    ),
+    E.STATE_UNFINISHED: (
+        "Something is left to do of the run whose files `releasekit clean` was to remove. `releasekit publish` goes "
+        "on with it; `releasekit clean --force` gives it up, and forgets what it may have sent."
     ),
     E.STATE_UNKNOWN_PACKAGE: ("The run has no package of that name. `releasekit status` lists them."),
     E.UV_MISSING: ("releasekit builds and uploads with uv. Install it with `pip install uv`."),

@@ -18,6 +18,7 @@ from releasekit.escape import in_one_line, printable
 from releasekit.report import words
 from releasekit.report.table import foot, table
 from releasekit.state import STATE_FILENAME, RunState, no_run
+from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+SHOWN: Final = 20  # packages of a run that has not the one that was meant
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
 _ATTRIBUTES: Final = ("bold", "dim")
@@ -94,8 +96,10 @@ def find_package(run: RunState, name: str) -> PackageState:
     """
     from packaging.utils import canonicalize_name  # noqa: PLC0415  # only where used
 
-    other = canonicalize_name(name)
-    return run[other if name not in run and other in run else name]
+    for known in (name, canonicalize_name(name)):
+        if known in run:
+            return run[known]
+    raise UnknownPackageError(name, f"it has {words.listed(sorted(run), SHOWN) or 'none'}")
 
 
 def print_heading(state: RunState) -> None:

@@ -64,7 +64,9 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 
 @click.command("publish")
 @output.workspace_argument
-@click.option("--index", "index_name", required=True, help="A [[tool.uv.index]], `pypi`, or a directory (./out).")
+@click.option("--index", "index_name", required=True,
+              help="A [[tool.uv.index]], or [[index]] of uv.toml; `pypi`; or a directory: ./out, or one that is there.",
+              )  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="processors",
               help="Builds, and uploads, at a time.")  # fmt: skip
 @click.option(

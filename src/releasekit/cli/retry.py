@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
 from releasekit.escape import in_one_line
@@ -27,7 +26,8 @@ def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> Non
     itself: this command is for making a failed package pending, so that it can be skipped.
     """
     with open_for_change(workspace) as store:
-        chosen = list(dict.fromkeys(map(canonicalize_name, packages))) or store.state.failed_packages()
+        named = dict.fromkeys(output.find_package(store.state, name).name for name in packages)
+        chosen = list(named) or store.state.failed_packages()
         for name in chosen:
             rule_for(store.state[name], Trigger.RETRY)  # all of them or none
         for name in chosen:

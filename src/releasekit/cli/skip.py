@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from packaging.utils import canonicalize_name
 
 from releasekit.cli import output
 from releasekit.escape import in_one_line
@@ -28,13 +27,13 @@ def command(*, package: str, reason: str, workspace: Path, as_json: bool) -> Non
     Only a pending package can be skipped (a failed one: `retry` it first), and for this run for good: what
     requires it goes on as if it were published.
     """
-    package = canonicalize_name(package)
     with open_for_change(workspace) as store:
-        store.state[package].skip(reason)
+        found = output.find_package(store.state, package)
+        found.skip(reason)
         store.commit()
         state = store.state
     if as_json:
-        output.print_json({"skipped": [package]} | output.result(state))
+        output.print_json({"skipped": [found.name]} | output.result(state))
         return
-    click.echo(in_one_line(f"skipped: {package} ({reason})"))
+    click.echo(in_one_line(f"skipped: {found.name} ({reason})"))
     click.echo(output.next_step(state, at_rest=True))
