@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support import Workspace
@@ -74,16 +74,12 @@ def wait_for(path: Path, child: subprocess.Popen[Any]) -> None:
 
 
 @contextmanager
-def running(
-    workspace: Workspace,
-    *arguments: str,
-    environ: Mapping[str, str] | None = None,
-    **options: Any,  # noqa: ANN401
-) -> Iterator[subprocess.Popen[str]]:
+def running(workspace: Workspace, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:  # noqa: ANN401
     """Have the command line at work; it is killed at the end if it still is."""
     command = [sys.executable, "-m", "releasekit", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
-    with subprocess.Popen(command, cwd=workspace.root, env=environ or workspace.environ(), **pipes) as child:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    how = {"cwd": workspace.root, "env": workspace.environ()} | pipes | options
+    with subprocess.Popen(command, **how) as child:
         try:
             yield child
         finally:

@@ -82,6 +82,8 @@ def test_a_failing_build_means_that_nothing_is_uploaded(workspace: Workspace) ->
     assert not (workspace.root / "out").exists()
     assert workspace.statuses() == dict.fromkeys(NAMES, "pending") | {"aurora-http": "failed"}
     assert "blocked by aurora-http" in failed.stdout
+    (row,) = [line for line in failed.stdout.splitlines() if " aurora-core " in line]
+    assert row.endswith("built; waits for the builds that failed, unless --no-gate")
     last = failed.stdout.splitlines()[-1]
     assert last.startswith("next: mend the errors of aurora-http")
     assert "--fresh" in last
@@ -265,11 +267,10 @@ def test_a_full_device_behind_an_output_changes_nothing(
 ) -> None:
     outputs = tmp_path / "outputs"
     environ = workspace.environ() | {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(outputs)}
-    with (
-        Path("/dev/full").open("w", encoding="utf-8") as full,
-        running(workspace, *OUT, *arguments, **{stream: full}, environ=environ) as child,
-    ):
-        stdout, stderr = child.communicate()
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        options = {stream: full, "env": environ}
+        with running(workspace, *OUT, *arguments, **options) as child:
+            stdout, stderr = child.communicate()
 
     assert child.returncode == 0, stderr
     assert "Traceback" not in (stdout or "") + (stderr or "")
@@ -285,11 +286,14 @@ def test_a_full_device_behind_an_output_changes_nothing(
     "closed", [BrokenPipeError(), OSError(28, "No space left on device"), ValueError("closed file")]
 )
 def test_a_stream_that_takes_no_more_stops_nothing(closed: Exception) -> None:
-    stream = StringIO()  # it has no descriptor either
-    stream.name = "a stream"  # type: ignore[attr-defined]  # as a file has
+    class Stream(StringIO):  # it has no descriptor either
+        name = "a stream"
 
-    with capture_logs() as logs, unless_gone(stream):
+    def write() -> None:
         raise closed
+
+    with capture_logs() as logs, unless_gone(Stream()):
+        write()
 
     told = [] if isinstance(closed, BrokenPipeError) else ["releasekit.output_lost"]
     assert [log["event"] for log in logs] == told

@@ -68,7 +68,7 @@ def test_the_schemas_know_what_the_code_knows() -> None:
     assert tuple(COMMON["package"]["properties"]) == FIELDS
     help_text = releasekit.help or ""
     codes = {int(code) for code in re.findall(r"^ +(\d+)  ", help_text, re.MULTILINE)}
-    assert set(COMMON["exit_code"]["enum"]) == codes - {2}  # with which nothing is printed on stdout
+    assert set(COMMON["exit_code"]["enum"]) == codes - {2}  # with which no release is told of
     forecast = SCHEMAS["publish-dry-run"]["properties"]
     assert forecast["packages"]["items"]["properties"]["action"]["enum"] == list(Action)
     assert forecast["exit_code"]["enum"] == [DONE, CONFLICT]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from releasekit import RunState
+from releasekit.errors import E
 from releasekit.report import words
 
 
@@ -51,3 +52,38 @@ def test_the_order_is_that_of_publishing() -> None:
         state.init_package(name, level=level)
 
     assert [package.name for package in words.in_order(state)] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("error", "built", "waits"),
+    [
+        (f"{E.BUILD_FAILED}: it broke", False, True),
+        (f"{E.BUILD_TIMEOUT}: a file was lost, and then", True, True),
+        (f"{E.FILE_FAILED}: no space", False, True),
+        (f"{E.PUBLISH_FAILED}: refused", True, False),
+        (f"{E.INDEX_CONFLICT}: another content", False, False),
+        (f"{E.REBUILT_DIFFERS}: other bytes", True, False),
+        ("", True, False),
+    ],
+)
+def test_what_is_built_and_waits_says_whether_that_is_for_a_build_that_failed(
+    error: str, built: object, waits: object
+) -> None:
+    state = RunState("0" * 40)
+    for name, requires in (("a", []), ("b", []), ("c", ["b"]), ("d", ["a"]), ("e", [])):
+        package = state.init_package(name, requires=requires)
+        if name != "e":
+            package.start_building()
+        if name not in "ae" or (name == "a" and built):
+            package.record_artifacts({f"{name}.whl": "0" * 64})
+    if error:
+        state["a"].fail(error)
+    state.recover()
+    blocked = state.blocked_packages()
+
+    told = {package.name: words.note(package, state, blocked) for package in state.packages.values()}
+
+    assert told["b"] == "built" + "; waits for the builds that failed, unless --no-gate" * bool(waits)
+    assert told["c"] == "built; waits for b"
+    assert told["d"] == ("blocked by a" if error else "built; waits for a")
+    assert told["e"] == ""

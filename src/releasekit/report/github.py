@@ -100,7 +100,7 @@ def group(title: str, lines: list[str]) -> str:
 
 def errors_of(state: RunState, error: ReleaseKitError | None = None) -> str:
     """Make an annotation for what stopped a run, and for each package that failed; ten at most."""
-    told = [(error.code, _without_code(str(error)))] if error else []
+    told = [(str(error.code), _without_code(str(error)))] if error else []
     for name in state.failed_packages():
         package = state[name]
         told.append((f"{_title(package)}: {code_of(package.error) or 'failed'}", _without_code(package.error)))

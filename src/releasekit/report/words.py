@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
+_BUILD_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT}  # a stored error begins with its code
+_CONFLICT_CODES: Final = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}
+_looked_through: Final[list[tuple[object, bool]]] = [(None, False)]
 _UNITS: Final = (("d", 86_400, 1_000_000), ("h", 3_600, 24), ("min", 60, 60), ("s", 1, 60))
 _EXACT: Final = 9.95  # seconds below which a tenth is told
 
@@ -28,7 +31,13 @@ def in_order(state: RunState) -> list[PackageState]:
 
 
 def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
-    """Say in one line why a package is where it is."""
+    """Say in one line why a package is where it is.
+
+    Args:
+        package: The package.
+        state: Its run.
+        blocked: What is blocked in the run as it is; the notes of all packages are to share it.
+    """
     if package.error or package.reason:
         return shortened(headline(package.error or package.reason))
     if package.name in blocked:
@@ -37,9 +46,29 @@ def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, .
         return "built"
     if package.status is PackageStatus.PENDING:
         waits = [name for name in package.requires if state[name].status not in FINAL]
-        built = ["built"] if package.artifacts else []
-        return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
+        told = ["built"] if package.artifacts else []
+        if waits:
+            told.append(f"waits for {', '.join(waits)}")
+        elif told and _a_build_failed(state, blocked):
+            told.append("waits for the builds that failed, unless --no-gate")
+        return "; ".join(told)
     return ""
+
+
+def _a_build_failed(state: RunState, blocked: object) -> bool:
+    """Look through a run once for all notes that share what is blocked: otherwise it would be once a package."""
+    shared, found = _looked_through[0]
+    if shared is not blocked:
+        found = any(map(_failed_to_build, state.packages.values()))
+        _looked_through[0] = blocked, found
+    return found
+
+
+def _failed_to_build(package: PackageState) -> bool:
+    if package.status is not PackageStatus.FAILED:
+        return False
+    code = code_of(package.error)
+    return code in _BUILD_CODES or (not package.artifacts and code not in _CONFLICT_CODES)
 
 
 def shortened(line: str) -> str:
@@ -84,8 +113,7 @@ def listed(names: Sequence[str], most: int | None = None) -> str:
 
 def conflicts_of(state: RunState) -> list[str]:
     """Name the packages that failed of a conflict, sorted."""
-    codes = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}  # a stored error begins with its code
-    return [name for name in state.failed_packages() if code_of(state[name].error) in codes]
+    return [name for name in state.failed_packages() if code_of(state[name].error) in _CONFLICT_CODES]
 
 
 def spell(seconds: float) -> str:
