@@ -23,7 +23,8 @@ def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> Non
     """Give failed packages another chance.
 
     Without names, all that failed. Nothing is built or sent before the next `publish`, which retries what failed by
-    itself: this command is for making a failed package pending, so that it can be skipped.
+    itself, but for a conflict: this command is for that, and for making a failed package pending, so that it can be
+    skipped.
     """
     with open_for_change(workspace) as store:
         named = dict.fromkeys(output.find_package(store.state, name).name for name in packages)
