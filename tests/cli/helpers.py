@@ -78,7 +78,7 @@ def running(workspace: Workspace, *arguments: str, **options: Any) -> Iterator[s
     """Have the command line at work; it is killed at the end if it still is."""
     command = [sys.executable, "-m", "releasekit", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    how = {"cwd": workspace.root, "env": workspace.environ()} | pipes | options
+    how: dict[str, Any] = {"cwd": workspace.root, "env": workspace.environ()} | pipes | options
     with subprocess.Popen(command, **how) as child:
         try:
             yield child
