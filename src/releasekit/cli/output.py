@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -18,6 +19,7 @@ from releasekit.escape import in_one_line, printable
 from releasekit.report import words
 from releasekit.report.table import foot, table
 from releasekit.state import STATE_FILENAME, RunState, no_run
+from releasekit.state.beside import DIST_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +29,32 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+REPORT_FILENAME: Final = ".releasekit-report.html"
+"""The report of a workspace's run: the only one of our own files that a user may have written."""
+
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
+_OURS: Final = ".releasekit-"
 _ATTRIBUTES: Final = ("bold", "dim")
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
+
+
+class OutputFile(click.Path):
+    """The type of an option that names a file to be written: any but a run's own, which that would destroy."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401  # as click has it
+        """Check the file that a user names; of a link, also what it leads to."""
+        if not os.fspath(value):
+            self.fail("the name of the file is empty", param, ctx)
+        file = Path(os.fsdecode(super().convert(value, param, ctx)))
+        for place in (Path(os.path.realpath(file.parent), file.name), Path(os.path.realpath(file))):
+            built = any(part.startswith(DIST_DIRECTORY) for part in place.parts)
+            if built or (place.name.startswith(_OURS) and place.name != REPORT_FILENAME):
+                self.fail(in_one_line(f"{file} is a file of releasekit's own: choose another name"), param, ctx)
+        return file
 
 
 def workspace_argument(function: F) -> F:
