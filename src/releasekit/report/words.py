@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
 _UNITS: Final = (("d", 86_400, 1_000_000), ("h", 3_600, 24), ("min", 60, 60), ("s", 1, 60))
+_LEAST: Final = 0.0005  # seconds
 _EXACT: Final = 9.95  # seconds below which a tenth is told
 
 
@@ -90,6 +91,8 @@ def conflicts_of(state: RunState) -> list[str]:
 
 def spell(seconds: float) -> str:
     """Spell a duration in its two largest units, as far as anybody wants to know."""
+    if seconds < _LEAST:
+        return "0 s"
     if seconds < _EXACT:
         return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f}".removesuffix(".0") + " s"
     rest = round(seconds)
