@@ -17,6 +17,7 @@ import click
 from releasekit import escape
 from releasekit.escape import in_one_line, printable
 from releasekit.report import words
+from releasekit.report.columns import fit
 from releasekit.report.table import foot, table
 from releasekit.state import STATE_FILENAME, RunState, no_run
 from releasekit.state.beside import DIST_DIRECTORY
@@ -123,20 +124,26 @@ def find_package(run: RunState, name: str) -> PackageState:
 
 
 def print_heading(state: RunState) -> None:
-    """Print which run this is."""
-    begun = f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}"
-    click.echo(f"{in_one_line(begun)}\n")
+    """Print which run this is, in one line."""
+    begun = in_one_line(f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}")
+    width = _width()
+    click.echo(f"{begun if width is None else fit(begun, width).rstrip()}\n")
 
 
 def print_run(view: View) -> None:
     """Print a run as a table, what its failed packages say, and how many packages are in which status."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = _width()
     print_lines(table(view, width=width))
     for name in view.state.failed_packages():
         click.echo(f"\n{in_one_line(name)} failed:")
         click.echo(indent("\n".join(printable(view.state[name].error).splitlines()[-ERROR_LINES:]), "  "))
     click.echo()
     print_lines(foot(view, width=width))
+
+
+def _width() -> int | None:
+    """Tell how many cells a line may have: None if stdout is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_lines(lines: Sequence[Line]) -> None:

@@ -17,7 +17,7 @@ from releasekit.palette import PALETTE
 from releasekit.report.columns import cells, fit, line, shrunk
 from releasekit.report.time_left import time_left
 from releasekit.report.timeline import Timeline
-from releasekit.report.words import counts, in_order, note, spell
+from releasekit.report.words import counts, in_order, is_built, note, spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,7 +101,7 @@ def table(view: View, *, width: int | None = None, height: int | None = None) ->
         widths[_VERSION] = max(widths[_VERSION], *(cells(_harmless(package.version)) for package in hidden))
         widths[_STATUS] = max(map(len, PackageStatus))
     if width is not None:
-        widths = shrunk(widths, width, _LEAST)
+        widths = shrunk(widths, width, _LEAST, whole={_TIME})
     lines = [Line(line(HEADINGS, widths), "bold")] if head else []
     lines += [Line(line(row.cells, widths), PALETTE[row.package.status].style) for row in shown]
     if hidden:
@@ -168,7 +168,7 @@ def _harmless(text: str) -> str:
 
 
 def _rank(package: PackageState) -> tuple[int, bool]:
-    waits = package.status is PackageStatus.BUILDING and bool(package.artifacts)
+    waits = is_built(package)
     status = PackageStatus.PENDING if waits else package.status
     return _FIRST.index(status) if status in _FIRST else len(_FIRST), not waits
 

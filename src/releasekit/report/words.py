@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from releasekit.state import PackageState, RunState
 
+_BUILT: Final = "built"
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
 _UNITS: Final = (("d", 86_400, 1_000_000), ("h", 3_600, 24), ("min", 60, 60), ("s", 1, 60))
@@ -28,17 +29,22 @@ def in_order(state: RunState) -> list[PackageState]:
     return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
 
 
+def is_built(package: PackageState) -> bool:
+    """Tell whether a package is still `building`, but has its files and waits for others."""
+    return package.status is PackageStatus.BUILDING and bool(package.artifacts)
+
+
 def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
     """Say in one line why a package is where it is."""
     if package.error or package.reason:
         return shortened(headline(package.error or package.reason))
     if package.name in blocked:
         return f"blocked by {', '.join(blocked[package.name])}"
-    if package.status is PackageStatus.BUILDING and package.artifacts:
-        return "built"
+    if is_built(package):
+        return _BUILT
     if package.status is PackageStatus.PENDING:
         waits = [name for name in package.requires if state[name].status not in FINAL]
-        built = ["built"] if package.artifacts else []
+        built = [_BUILT] if package.artifacts else []
         return "; ".join(built + ([f"waits for {', '.join(waits)}"] if waits else []))
     return ""
 
@@ -49,9 +55,10 @@ def shortened(line: str) -> str:
 
 
 def counts(state: RunState) -> str:
-    """Count the packages by status, in the order of the lifecycle."""
-    statuses = [package.status for package in state.packages.values()]
-    told = [f"{statuses.count(status)} {status}" for status in PackageStatus if status in statuses]
+    """Count the packages by status, in the order of the lifecycle; those that are built and wait for others apart."""
+    statuses = [_BUILT if is_built(package) else package.status.value for package in state.packages.values()]
+    order = [each for status in PackageStatus for each in (status.value, *[_BUILT][: status is PackageStatus.BUILDING])]
+    told = [f"{statuses.count(each)} {each}" for each in order if each in statuses]
     return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
 
 

@@ -87,7 +87,9 @@ def durations(events: Iterable[Event]) -> dict[str, dict[PackageStatus, float]]:
         events: What happened, in order.
 
     Returns:
-        Package → status → seconds. The status that a package stands in now is not over, and not in it.
+        Package → status → seconds. The status that a package stands in now is not over, and not in it. A pause between
+        two processes is, where the first came to an orderly end: nothing was in flight then, so no `recover` tells of
+        it, and the packages did stand `failed` or `pending`. `spans` has only what was in flight.
     """
     taken: dict[str, dict[PackageStatus, float]] = {}
     for event in events:
