@@ -28,17 +28,11 @@ def test_a_run_without_a_journal_can_be_looked_at(tmp_path: Path) -> None:
 def test_a_history_that_can_t_be_trusted_is_told_rather_than_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class NoTime:
-        def now(self, _zone: object) -> NoTime:
-            return self
-
-        def isoformat(self, *_: object, **__: object) -> str:
-            return "2026-11-28 noon"
-
-    monkeypatch.setattr(records, "datetime", NoTime())
     run = RunState("0" * 40)
     run.init_package("core")
+    event = records.Event
     with RunStore.create(tmp_path / STATE_FILENAME, run) as store:
+        monkeypatch.setattr(records, "Event", lambda _time, *more: event("yesterday", *more))
         store.state["core"].start_building()
 
     with pytest.raises(ReleaseKitError, match="has a time that is none") as caught:
