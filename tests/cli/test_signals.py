@@ -47,13 +47,13 @@ runpy.run_module("releasekit", run_name="__main__")
 
 _ON_PRINTING = """
 import os, sys
-from releasekit.cli import output
+from releasekit.cli import {module} as module
 
 def then(*arguments):
     os.kill(os.getpid(), {number:d})
     return before(*arguments)
 
-before, output.{function} = output.{function}, then
+before, module.{function} = module.{function}, then
 sys.argv = ["releasekit", *{arguments!r}]
 from releasekit.cli import main
 sys.exit(main())
@@ -87,7 +87,7 @@ def wait_until(happened: Callable[[], object], child: subprocess.Popen[Any]) -> 
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("module", ["click", "releasekit.redaction", "releasekit.cli.publish", "filelock", "structlog"])
+@pytest.mark.parametrize("module", ["click", "releasekit.redaction", "releasekit.cli.publish", "msgspec", "structlog"])
 def test_a_signal_while_it_is_being_imported_ends_it_in_order(workspace: Workspace, module: str, number: int) -> None:
     ended = workspace.python("-c", _ON_IMPORT.format(module=module, number=number, arguments=OUT))
 
@@ -116,13 +116,16 @@ def test_a_signal_before_the_command_is_known_ends_it_too(workspace: Workspace) 
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
-    ("options", "function"), [((), "print_run"), (("--json",), "print_json"), (("--dry-run",), "columns")]
+    ("options", "function"),
+    [((), "output.print_run"), (("--json",), "output.print_json"), (("--dry-run",), "publish.columns")],
 )
 def test_a_signal_while_the_result_is_printed_changes_nothing(
     workspace: Workspace, options: tuple[str, ...], function: str, number: int
 ) -> None:
     arguments = (*OUT, *options)
-    ended = workspace.python("-c", _ON_PRINTING.format(function=function, number=number, arguments=arguments))
+    module, _, name = function.partition(".")
+    program = _ON_PRINTING.format(module=module, function=name, number=number, arguments=arguments)
+    ended = workspace.python("-c", program)
 
     assert ended.returncode == 0, ended.stderr
     assert "resume" not in ended.stderr

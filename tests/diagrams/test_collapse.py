@@ -51,7 +51,7 @@ def any_runs(draw: st.DrawFn) -> list[Sample]:
     return run
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 @given(any_runs())
 def test_every_view_has_each_package_once_and_can_be_read(run: list[Sample]) -> None:
     for view in views(run):
@@ -64,7 +64,7 @@ def test_every_view_has_each_package_once_and_can_be_read(run: list[Sample]) -> 
             assert any(names[required] & set(p.requires) for p in view.nodes[dependent].members)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(any_runs())
 def test_any_mermaid_is_within_what_code_hosts_draw(run: list[Sample]) -> None:
     source = run_mermaid([package._replace(name=package.name + "#" * 50, error="<" * 200) for package in run])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from releasekit.pipeline.steps import Sending
     from releasekit.workspace import Package
 
 
@@ -33,7 +34,8 @@ def build_again() -> None:
     async def again(self: UvSteps, package: Package, _: Mapping[str, str]) -> Mapping[str, str]:
         return await self.builder.build(package)
 
-    async def blindly(self: UvSteps, package: Package, artifacts: Mapping[str, str]) -> None:
+    async def blindly(self: UvSteps, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
+        del sending
         directory = self.builder.directory(package.name)
         await self.index.upload([directory / name for name in sorted(artifacts)], self.upload_timeout)
 

@@ -11,6 +11,7 @@ from releasekit.persistence import atomic
 from releasekit.pipeline import Orchestrator
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT, longest_path_first
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
+from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.state import RunState
 from releasekit.store import RunStore
 
@@ -184,6 +185,25 @@ def test_what_an_earlier_process_published_is_confirmed_before_anything_else(tmp
 
     assert run.steps.called == [("verify", "core"), ("build", "top"), ("publish", "top"), ("verify", "top")]
     assert run.steps.patience == {"core": CONFIRM_TIMEOUT, "top": 900.0}
+
+
+def test_what_an_earlier_process_published_is_confirmed_a_few_at_a_time(tmp_path: Path) -> None:
+    """The deadline of what waits for a connection would run otherwise."""
+    names = [f"p{number}" for number in range(3 * AT_A_TIME)]
+    run = Run(tmp_path, dict.fromkeys(names, ""))
+    run.publish_before(*names)
+    most = 0
+
+    async def count() -> None:
+        nonlocal most
+        most = max(most, run.steps.running["verify"])
+        await turns()
+
+    run.steps.before |= {("verify", name): count for name in names}
+    run.go()
+
+    assert most == AT_A_TIME
+    assert sorted(run.steps.names("verify")) == sorted(names)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.patience import Patience, within
+from releasekit.pipeline.patience import AT_A_TIME, Patience, in_turns, within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -121,3 +122,17 @@ def test_what_an_index_said_last_is_told_when_it_then_hangs() -> None:
 
     with pytest.raises(TransientError, match="it is busy"):
         asyncio.run(within(1.0, question, "local"))
+
+
+def test_the_deadline_of_a_question_begins_when_it_is_asked() -> None:
+    """Else an index that answers every page, but slowly, could not be asked for many packages at all."""
+    number = 3 * AT_A_TIME
+
+    async def question(place: int) -> int:
+        async def answer() -> int:
+            await asyncio.sleep(0.2)
+            return place
+
+        return await within(0.5, answer, "local")
+
+    assert asyncio.run(in_turns(partial(question, place) for place in range(number))) == list(range(number))

@@ -186,6 +186,7 @@ def test_a_disk_that_refuses_the_files_is_told_of_and_nothing_is_lost(finished: 
         (("start_publishing", "fail"), f"{E.PUBLISH_FAILED}: refused", False),
         (("start_publishing", "fail"), f"{E.PUBLISH_PARTIAL}: one of two", True),
         (("start_publishing", "fail"), f"{E.PUBLISH_TIMEOUT}: who knows", True),
+        (("start_publishing", "recover"), "", True),
         (("start_publishing", "start_verifying"), "", True),
         (("start_publishing", "start_verifying", "fail"), f"{E.INDEX_UNREADABLE}: 401", True),
         (("start_publishing", "start_verifying", "recover", "start_building", "fail"), "it broke", True),

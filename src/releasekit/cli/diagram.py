@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def command(
     *, workspace: Path, lifecycle: bool, package: str | None, format_name: str | None, file: Path | None
 ) -> None:
-    """Draw the run, one package's way through it, or the lifecycle of a package.
+    """Draw the run, one package's way through it, or the lifecycle.
 
     \b
     releasekit diagram -o run.svg              the run of this directory, with a colour a status

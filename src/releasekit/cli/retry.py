@@ -24,7 +24,8 @@ def command(*, packages: tuple[str, ...], workspace: Path, as_json: bool) -> Non
     """Give failed packages another chance.
 
     Without names, all that failed. Nothing is built or sent before the next `publish`, which retries what failed by
-    itself: this command is for making a failed package pending, so that it can be skipped.
+    itself, but for a conflict: this command is for that, and for making a failed package pending, so that it can be
+    skipped.
     """
     with open_for_change(workspace) as store:
         chosen = list(dict.fromkeys(map(canonicalize_name, packages))) or store.state.failed_packages()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.errors import E, code_of, headline
@@ -13,6 +14,7 @@ from releasekit.pipeline import process
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT
 from releasekit.pipeline.outcome import ConflictError, NotShownError
+from releasekit.pipeline.patience import in_turns
 from releasekit.pipeline.reconcile import Decision, decide, to_send
 from releasekit.pipeline.release import make_plan
 from releasekit.pipeline.resume import goes_on, skip_complete
@@ -80,7 +82,7 @@ async def forecast(request: Request) -> list[Forecast]:
             remember(plan.path, run)
             await skip_complete(run, plan.index, request.retry_budget)
         packages = sorted(run.packages.values(), key=lambda package: (package.level, package.name))
-        told = await asyncio.gather(*(_of(package, plan, request) for package in packages))
+        told = await in_turns(partial(_of, package, plan, request) for package in packages)
         return [*_with_what_waits(told, run)]
 
 

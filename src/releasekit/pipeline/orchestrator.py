@@ -11,6 +11,7 @@ from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import FINAL, PackageStatus
 from releasekit.logging import get_logger
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
+from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
 from releasekit.redaction import redact
 
@@ -76,6 +77,7 @@ class Orchestrator:
         self._failed_before = set(self.state.failed_packages())
         self._end_of_grace: asyncio.TimerHandle | None = None
         self._jobs = asyncio.Semaphore(jobs)
+        self._questions = asyncio.Semaphore(AT_A_TIME)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._settled: dict[str, asyncio.Event] = {}
         self._uploading: set[str] = set()
@@ -188,7 +190,8 @@ class Orchestrator:
             raise _HeldError
         timeout = min(self.verify_timeout, CONFIRM_TIMEOUT)
         try:
-            await self.steps.verify(self.packages[package.name], package.artifacts, timeout)
+            async with self._questions:  # the deadline of what waits for its turn does not run
+                await self.steps.verify(self.packages[package.name], package.artifacts, timeout)
         except StepError as error:
             lost = isinstance(error, NotShownError | ConflictError)
             raise ReleaseKitError(

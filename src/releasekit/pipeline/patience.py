@@ -13,7 +13,7 @@ from releasekit.errors import E
 from releasekit.pipeline.outcome import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ RETRY_BUDGET: Final = 300.0
 
 START_BUDGET: Final = 30.0
 """Seconds that transient errors may take before a run begins, when nothing is lost by giving up."""
+
+AT_A_TIME: Final = 16
+"""Questions to an index at a time."""
 
 _WAIT_INITIAL: Final = 0.2  # seconds; doubles
 _WAIT_MAX: Final = 10.0  # seconds, unless the other side asks for more
@@ -75,6 +78,17 @@ class Patience:
             if failed_at is not None:
                 self.left -= time.monotonic() - failed_at
         raise AssertionError  # pragma: no cover  # the last attempt raises
+
+
+async def in_turns(questions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Ask many questions, a few at a time: what waits for its turn is not asked yet, so no deadline of it runs."""
+    turns = asyncio.Semaphore(AT_A_TIME)
+
+    async def ask(question: Callable[[], Awaitable[T]]) -> T:
+        async with turns:
+            return await question()
+
+    return await asyncio.gather(*map(ask, questions))
 
 
 async def within(seconds: float, question: Callable[[], Awaitable[T]], index: str, budget: float | None = None) -> T:

@@ -166,7 +166,9 @@ async def _started(starting: Coroutine[None, None, Process]) -> Process:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.exception():
-            _kill_group(task.result())
+            child = task.result()
+            _kill_group(child)
+            await child.wait()
         raise
 
 

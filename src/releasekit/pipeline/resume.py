@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import PackageStatus
 from releasekit.pipeline.aside import set_aside, summary_path
 from releasekit.pipeline.index import is_complete
-from releasekit.pipeline.patience import START_BUDGET
+from releasekit.pipeline.patience import START_BUDGET, in_turns
 from releasekit.pipeline.sent import bring_back, remember
 from releasekit.pipeline.steps import ask
 from releasekit.state import STATE_FILENAME, RunState, no_run, there_is_a_run
@@ -130,7 +130,7 @@ async def skip_complete(plan: RunState, index: Index, patience: float = START_BU
         StepError: The index could not be asked.
     """
     names = plan.pending_packages()
-    shown = await asyncio.gather(*(ask(index, name, plan[name].version, patience) for name in names))
+    shown = await in_turns(partial(ask, index, name, plan[name].version, patience) for name in names)
     for name, files in zip(names, shown, strict=True):
         if is_complete(files) and plan[name].artifacts.items() <= files.items():
             plan[name].skip(f"version {plan[name].version} is already on {index.name}")

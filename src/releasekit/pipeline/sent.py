@@ -55,6 +55,7 @@ def has_arrived(path: Path) -> bool:
     perhaps = {E.PUBLISH_PARTIAL, E.PUBLISH_TIMEOUT}
     return any(
         event.trigger is Trigger.START_VERIFYING
+        or (event.source is PackageStatus.PUBLISHING and event.trigger is Trigger.RECOVER)
         or (event.source is PackageStatus.PUBLISHING and code_of(event.carried.get("error", "")) in perhaps)
         for event in events
     )

@@ -23,6 +23,7 @@ from releasekit.errors import E
 from releasekit.pipeline import simple_page
 from releasekit.pipeline.outcome import StepError, TransientError
 from releasekit.pipeline.page_body import BodyError, BrokenBodyError, read_body
+from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.redaction import netrc_of, redact
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 PAGE_TIMEOUT: Final = 60.0
 """Seconds that a page may take from the request to its last byte."""
 
-CONNECTIONS: Final = 16
+CONNECTIONS: Final = AT_A_TIME
 """Pages that are read at a time."""
 
 BETTER_LATER: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
