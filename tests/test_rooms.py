@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "errors",
+    "durations",
     "escape",
     "redaction",
     "logging",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.cli.helpers import NAMES, OUT, StuckPackage, break_package, running, wait_for
 
-from releasekit.state import STATE_FILENAME, RunState
+from releasekit import RunStore
+from releasekit.cli.output import REPORT_FILENAME
+from releasekit.state import STATE_FILENAME, RunState, there_is_a_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,17 +101,85 @@ def test_a_finished_release_has_its_report_too(workspace: Workspace) -> None:
     assert "Nothing. Everything is published or skipped" in told
 
 
-def test_a_report_in_a_package_is_no_uncommitted_change_of_it(workspace: Workspace) -> None:
-    break_package(workspace, "aurora-http")
-    report = ("--report", "packages/aurora-core/report.html")
-    workspace.releasekit(*OUT, *report)
-    assert (workspace.root / report[1]).exists()
+def test_a_report_among_what_is_released_is_refused_before_anything_begins(workspace: Workspace) -> None:
+    """It would be published in the package's sdist."""
+    (workspace.root / "link.html").symlink_to("packages/aurora-core/src/report.html")
+    (workspace.root / "packages/aurora-core/out.html").symlink_to(workspace.root / "report.html")
+    workspace.commit("Add links")
+    for file in ("packages/aurora-core/report.html", "link.html", "packages/aurora-core/out.html"):
+        shown = workspace.releasekit(*OUT, "--report", file)
 
-    again = workspace.releasekit(*OUT, *report)
+        assert (shown.returncode, shown.stdout) == (2, "")
+        assert f"{file} is in the directory of the package aurora-core" in " ".join(shown.stderr.split())
+    assert not there_is_a_run(workspace.root / STATE_FILENAME)
+    assert not (workspace.root / "packages/aurora-core/src/report.html").exists()
 
-    assert "RK-GIT-DIRTY" not in again.stderr
-    assert again.returncode in {1, 3}
-    assert "RK-GIT-DIRTY" in workspace.releasekit(*OUT).stderr
+
+def test_a_report_in_the_place_of_a_tracked_file_is_refused(workspace: Workspace) -> None:
+    (workspace.root / "index.html").write_text("ours")
+    workspace.commit("Add a page")
+
+    shown = workspace.releasekit(*OUT, "--report", "index.html")
+
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "index.html is tracked by git" in shown.stderr
+    assert (workspace.root / "index.html").read_text() == "ours"
+    assert not there_is_a_run(workspace.root / STATE_FILENAME)
+
+
+def test_where_the_root_is_a_package_only_the_workspace_s_own_report_may_lie_in_it(workspace: Workspace) -> None:
+    """That name is ours: git's look at changes passes it over, and .gitignore has it."""
+    pyproject = workspace.root / "pyproject.toml"
+    text = '[project]\nname = "whole"\nversion = "1"\nclassifiers = ["Private :: Do Not Upload"]\n'
+    pyproject.write_text(text + pyproject.read_text())
+    workspace.commit("Make the root a package")
+
+    assert "the package whole" in workspace.releasekit(*OUT, "--report", "report.html").stderr
+    assert "the package whole" in workspace.releasekit(*OUT, "--report", "pages/report.html").stderr
+    dry = workspace.releasekit(*OUT, "--dry-run", "--report", REPORT_FILENAME)
+    assert (dry.returncode, dry.stderr) == (0, "")
+
+
+OWN = (".releasekit-state.json", ".releasekit-state.journal", ".releasekit-dist/x.svg", ".releasekit-dist.2/a/x.svg")
+
+
+@pytest.mark.parametrize("file", [*OWN, "link.svg", ""])
+def test_no_option_overwrites_a_file_of_the_run(workspace: Workspace, file: str) -> None:
+    run = RunState("0" * 40)
+    run.init_package("core")
+    with RunStore.create(workspace.root / STATE_FILENAME, run):
+        pass
+    (workspace.root / "link.svg").symlink_to(".releasekit-state.journal")
+    before = {each: each.read_bytes() for each in workspace.root.glob(".releasekit-*")}
+
+    for command in (("diagram", "--format", "svg", "-o"), ("report", "-o"), (*OUT, "--report")):
+        shown = workspace.releasekit(*command, file)
+
+        assert (shown.returncode, shown.stdout) == (2, "")
+        assert ("is a file of releasekit's own" if file else "is empty") in " ".join(shown.stderr.split())
+    assert {each: each.read_bytes() for each in workspace.root.glob(".releasekit-*")} == before
+
+
+def test_an_error_names_the_file_that_was_asked_for(workspace: Workspace) -> None:
+    RunState("0" * 40).save(workspace.root / STATE_FILENAME)
+
+    for command in ("report", "diagram"):
+        shown = workspace.releasekit(command, "-o", "no/such/x.dot")
+        assert (shown.returncode, shown.stdout) == (1, "")
+        assert "'no/such/x.dot'" in shown.stderr
+        assert ".tmp" not in shown.stderr
+
+
+def test_a_picture_takes_its_file_s_place_whole_and_keeps_its_mode(workspace: Workspace) -> None:
+    RunState("0" * 40).save(workspace.root / STATE_FILENAME)
+    file = workspace.root / "x.dot"
+    file.touch(0o640)
+    file.chmod(0o640)
+    with file.open() as before:
+        assert workspace.releasekit("diagram", "-o", "x.dot").returncode == 0
+        assert before.read() == ""
+    assert file.read_text().startswith("digraph")
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_dry_run_writes_no_report(workspace: Workspace) -> None:

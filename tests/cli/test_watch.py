@@ -164,3 +164,18 @@ def test_status_knows_whether_anybody_is_at_work(workspace: Workspace) -> None:
     assert workspace.releasekit("status").stdout.splitlines()[-1].startswith("next: run the same")
     with RunStore.open(workspace.root / STATE_FILENAME):
         assert workspace.releasekit("status").stdout.splitlines()[-1].startswith("next: wait.")
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_which_run_it_is_takes_one_line_of_a_terminal(workspace: Workspace, columns: int) -> None:
+    RunState("0" * 40, index="https://upload.example.org/a/rather/long/path/legacy/").save(
+        workspace.root / STATE_FILENAME
+    )
+
+    terminal = Terminal(workspace, "status", COLUMNS=str(columns))
+
+    assert terminal.end() == 0
+    first, second = terminal.screen.decode().splitlines()[:2]
+    assert first.startswith("commit 000000000000, index https:")
+    assert (len(first), first[-1], second) == (columns, "…", "")
+    assert "begun 20" in workspace.releasekit("status").stdout.splitlines()[0]

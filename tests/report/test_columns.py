@@ -33,6 +33,7 @@ def test_columns_give_in_order_and_no_more_than_is_needed() -> None:
     assert total(shrunk([10, 5, 20], 12, least)) <= 12
     assert shrunk([10, 5, 20], 1, least) == [3, 5, 0]
     assert shrunk([2, 5, 1], 1, least) == [2, 5, 0]
+    assert shrunk([10, 5, 20], 30, least, whole={2}) == [10, 5, 4]
 
 
 @pytest.mark.parametrize("glyph", [look.glyph for look in PALETTE.values()])

@@ -7,20 +7,20 @@ import pytest
 from tests.report.runs import BEGUN, Clock
 
 from releasekit import STATE_FILENAME, RunState, RunStore
-from releasekit.report.gantt import Break, Span, draw_timeline, ticks
+from releasekit.report.gantt import Break, Stretch, draw_chart, ticks
 from releasekit.state import PackageStatus
-from releasekit.state.history import read_history
+from releasekit.state.history import History, read_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from releasekit.report.gantt import Timeline
+    from releasekit.report.gantt import Chart
 
 PENDING, BUILDING, PUBLISHING, VERIFYING, _, _, FAILED = PackageStatus
 
 
-def drawn(directory: Path, *steps: float | tuple[str, str], now: float | None = None) -> Timeline:
+def drawn(directory: Path, *steps: float | tuple[str, str], now: float | None = None) -> Chart:
     """Draw a run of the packages a and b; a number passes so many seconds, a pair fires a trigger."""
     clock = Clock()
     path = directory / STATE_FILENAME
@@ -36,11 +36,11 @@ def drawn(directory: Path, *steps: float | tuple[str, str], now: float | None = 
                 fire(*arguments.get(trigger, ()))
             else:
                 clock.wait(step)
-    return draw_timeline(read_history(path).events, None if now is None else clock.time + timedelta(seconds=now))
+    return draw_chart(read_history(path), None if now is None else clock.time + timedelta(seconds=now))
 
 
-def bars(line: Timeline, name: str) -> Sequence[tuple[PackageStatus, float, float, bool]]:
-    return [(span.status, round(span.begin, 6), round(span.end, 6), span.open) for span in line.spans[name]]
+def bars(line: Chart, name: str) -> Sequence[tuple[PackageStatus, float, float, bool]]:
+    return [(span.status, round(span.begin, 6), round(span.end, 6), span.open) for span in line.stretches[name]]
 
 
 def test_a_package_has_a_span_a_status_and_none_for_where_it_ends(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_package_has_a_span_a_status_and_none_for_where_it_ends(tmp_path: Path
         (PUBLISHING, 6, 10, False),
         (VERIFYING, 10, 15, False),
     ]
-    assert [(span.waits, span.in_work) for span in line.spans["a"]] == [
+    assert [(span.waits, span.in_work) for span in line.stretches["a"]] == [
         (False, False),
         (False, True),
         (True, False),
@@ -66,6 +66,15 @@ def test_a_package_has_a_span_a_status_and_none_for_where_it_ends(tmp_path: Path
     assert bars(line, "b") == [(PENDING, 0, 0, False), (BUILDING, 0, 21, False)]
     assert line.seconds == 21
     assert line.breaks == []
+
+
+def test_files_that_are_used_again_are_waiting_from_the_beginning(tmp_path: Path) -> None:
+    line = drawn(tmp_path, ("a", "start_building"), 2, ("a", "record_artifacts"), ("a", "recover"),
+                 ("a", "start_building"), 5, ("a", "start_publishing"), 1, ("a", "start_verifying"))  # fmt: skip
+
+    assert bars(line, "a")[-3:] == [(BUILDING, 2, 7, False), (PUBLISHING, 7, 8, False), (VERIFYING, 8, 8, True)]
+    assert line.worked("a") == 3
+    assert line.worked("b") is None
 
 
 def test_the_clock_stands_still_while_nothing_is_in_flight(tmp_path: Path) -> None:
@@ -83,7 +92,7 @@ def test_time_before_a_recover_counts_for_nobody(tmp_path: Path) -> None:
 
     assert line.seconds == 4
     assert line.breaks == [Break(1, 9000)]
-    assert line.spans["b"][-1] == Span(PENDING, 1, 4, open=True)
+    assert line.stretches["b"][-1] == Stretch(PENDING, 1, 4, open=True)
 
 
 def test_what_is_not_over_ends_now_if_the_run_is_at_work_and_with_the_history_if_not(tmp_path: Path) -> None:
@@ -95,8 +104,8 @@ def test_what_is_not_over_ends_now_if_the_run_is_at_work_and_with_the_history_if
     at_rest = drawn(tmp_path / "at-rest", *steps)
     set_back = drawn(tmp_path / "clock-set-back", *steps, now=-60)
 
-    assert at_work.spans["a"][-1] == Span(BUILDING, 0, 7, open=True)
-    assert at_rest.spans["a"][-1] == Span(BUILDING, 0, 2, open=True)
+    assert at_work.stretches["a"][-1] == Stretch(BUILDING, 0, 7, open=True)
+    assert at_rest.stretches["a"][-1] == Stretch(BUILDING, 0, 2, open=True)
     assert set_back.seconds == 2
 
 
@@ -108,9 +117,9 @@ def test_a_clock_that_is_set_back_makes_no_span_negative(tmp_path: Path) -> None
 
 
 def test_a_run_of_which_nothing_is_known_has_no_time() -> None:
-    line = draw_timeline([], BEGUN)
+    line = draw_chart(History(RunState(""), []), BEGUN)
 
-    assert (line.seconds, line.spans, line.breaks) == (0, {}, [])
+    assert (line.seconds, line.stretches, line.breaks) == (0, {}, [])
     assert line.end_of("nobody") == 0
 
 

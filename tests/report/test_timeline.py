@@ -94,6 +94,37 @@ def test_files_that_are_used_again_tell_nothing_of_a_build(clock: Clock) -> None
     assert timeline.worked("a", clock.now) == 0
 
 
+def test_files_that_were_lost_and_are_built_again_take_time_again(clock: Clock) -> None:
+    state, timeline = run("a")
+    state["a"].start_building()
+    clock.wait(5)
+    state["a"].record_artifacts(FILES)
+    state["a"].recover()
+    state["a"].start_building()
+    clock.wait(7)
+    assert timeline.worked("a", clock.now) == 5
+    state["a"].record_artifacts(FILES)
+    clock.wait(100)
+
+    assert timeline.worked("a", clock.now) == 5 + 7
+    assert timeline.steps == {"a": {BUILDING: 7}}
+
+
+def test_what_was_in_flight_before_anybody_listened_is_no_crash(clock: Clock) -> None:
+    state, timeline = run("a")
+    state["a"].start_building()
+
+    late = Timeline()
+    state.listen(late.hear)
+    clock.wait(5)
+    state["a"].start_publishing()
+    clock.wait(2)
+    state["a"].start_verifying()
+
+    assert (late.worked("a"), timeline.worked("a")) == (2, 7)
+    assert late.running("a", clock.now + 3) == 3
+
+
 def test_nobody_was_at_work_between_a_crash_and_its_recovery(clock: Clock) -> None:
     state, timeline = run("a", "b")
     state["a"].start_building()
@@ -177,7 +208,7 @@ def test_earlier_runs_are_those_put_aside_and_the_newest_counts(tmp_path: Path) 
 
     assert set(found) == {"every", *(f"only-{number}" for number in (2, 3))}
     newest = sorted(tmp_path.glob("*.journal"))[-2]
-    steps = Timeline(read_history(newest.with_name(newest.name.removesuffix(".journal"))).events).steps
+    steps = Timeline(read_history(newest.with_name(newest.name.removesuffix(".journal")))).steps
     assert found["every"] == steps["every"]
 
 

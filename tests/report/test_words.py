@@ -11,6 +11,7 @@ from releasekit.report import words
     ("seconds", "told"),
     [
         (0, "0 s"),
+        (0.00003, "0 s"),
         (0.004, "0.004 s"),
         (0.123, "0.12 s"),
         (1, "1 s"),

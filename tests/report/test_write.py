@@ -244,7 +244,7 @@ def test_a_new_report_is_for_whom_the_umask_lets_and_an_old_one_keeps_its_mode(t
 
 @pytest.mark.usefixtures("pictures")
 def test_a_report_that_could_not_be_written_leaves_none_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **_options: object) -> None:
         raise OSError(28, "No space left on device")
 
     path = runs.demo(tmp_path)
@@ -252,3 +252,68 @@ def test_a_report_that_could_not_be_written_leaves_none_behind(tmp_path: Path, m
     with pytest.raises(OSError, match="No space left"):
         write_report(path, tmp_path / "report.html")
     assert not [*tmp_path.glob("*report*"), *tmp_path.glob("*.tmp")]
+
+
+def test_a_report_knows_whether_anybody_is_at_work(tmp_path: Path, pictures: Pictures) -> None:
+    del pictures
+    file, path = tmp_path / "report.html", tmp_path / STATE_FILENAME
+    run = RunState("0" * 40)
+    run.init_package("core")
+    with RunStore.create(path, run) as store:
+        store.state["core"].start_building()
+        store.commit()
+        write_report(path, file)
+        at_work = file.read_text("utf-8")
+    write_report(path, file)
+    at_rest = file.read_text("utf-8")
+
+    assert "while the run was at work" in at_work
+    assert "Wait." in at_work
+    assert "while the run was at work" not in at_rest
+    assert "Wait." not in at_rest
+    assert "Run the same `releasekit publish` command again" in at_rest
+
+
+def test_what_a_killed_release_left_of_its_report_goes_away(tmp_path: Path, pictures: Pictures) -> None:
+    del pictures
+    file = tmp_path / "report.html"
+    litter = [tmp_path / f".releasekit-report.html.{digit * 16}.tmp" for digit in "0f"]
+    for leftover in litter:
+        leftover.write_text("half of")
+    with kept(tmp_path, file):
+        pass
+    assert not any(leftover.exists() for leftover in litter)
+
+    litter[0].touch()
+    write_report(tmp_path / STATE_FILENAME, file)
+    assert not litter[0].exists()
+
+
+def test_what_the_keeper_of_a_report_writes_just_now_is_not_taken_away(tmp_path: Path, pictures: Pictures) -> None:
+    del pictures
+    writing = tmp_path / f".releasekit-report.html.{'0' * 16}.tmp"
+    with RunStore.create(tmp_path / STATE_FILENAME, RunState("0" * 40)):
+        writing.touch()
+        write_report(tmp_path / STATE_FILENAME, tmp_path / "report.html")
+    assert writing.exists()
+
+
+def test_finding_out_the_mode_of_a_new_report_makes_no_other_file(
+    tmp_path: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that a kill could leave, and nobody would know as ours."""
+    del pictures
+    RunState("0" * 40).save(tmp_path / STATE_FILENAME)
+    made: list[str] = []
+    real = os.open
+
+    def opened(path: str | Path, flags: int, *mode: int) -> int:
+        if flags & os.O_CREAT:
+            made.append(os.path.basename(path))  # noqa: PTH119  # it may be text
+        return real(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", opened)
+    write_report(tmp_path / STATE_FILENAME, tmp_path / "report.html")
+
+    assert len(made) == 1
+    assert made[0].startswith(".releasekit-report.html.")

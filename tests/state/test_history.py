@@ -10,6 +10,7 @@ import pytest
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.state import STATE_FILENAME, RunState, journal_path, records
+from releasekit.state.analysis import analyse
 from releasekit.state.history import Event, durations, read_history
 from releasekit.store import RunStore
 
@@ -168,6 +169,24 @@ def test_time_between_a_crash_and_the_resume_counts_for_nobody(store: RunStore, 
     taken = durations(history_of(store).events)
     assert taken["core"] == {PackageStatus.PENDING: 7.0, PackageStatus.BUILDING: 8.0}
     assert taken["late"] == {PackageStatus.PENDING: 6.0}
+
+
+def test_a_pause_after_an_orderly_end_is_stood_and_is_no_work(store: RunStore, clock: Clock) -> None:
+    core = store.state["core"]
+    core.start_building()
+    clock.passes(3)
+    core.fail("no")
+    clock.passes(200_000)
+    core.retry()
+    clock.passes(2)
+    core.start_building()
+    clock.passes(4)
+    core.record_artifacts({"f": "0" * 64})
+
+    history = history_of(store)
+    analysis = analyse(history)
+    assert durations(history.events)["core"][PackageStatus.FAILED] == 200_000
+    assert (analysis.makespan, analysis.work["core"]) == (7, {PackageStatus.BUILDING: 7})
 
 
 def test_a_resume_right_after_the_crash_takes_no_time_away(store: RunStore, clock: Clock) -> None:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from releasekit.cli import output
-from releasekit.cli.report import REPORT_FILENAME
+from releasekit.cli.output import REPORT_FILENAME
 from releasekit.errors import E, ReleaseKitError
 from releasekit.escape import in_one_line
 from releasekit.persistence.lock import RunLock
-from releasekit.pipeline.aside import SUMMARY_FILENAME
-from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import STATE_FILENAME, RunState, journal_path, no_run, there_is_a_run
+from releasekit.state.beside import DIST_DIRECTORY, SUMMARY_FILENAME
 
 if TYPE_CHECKING:
     from pathlib import Path

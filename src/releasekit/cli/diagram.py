@@ -13,6 +13,7 @@ from releasekit import diagrams
 from releasekit.cli import output
 from releasekit.errors import E, ReleaseKitError
 from releasekit.escape import in_one_line
+from releasekit.persistence import atomic
 from releasekit.state import STATE_FILENAME, no_run
 from releasekit.state.history import read_history
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--format", "format_name", type=click.Choice(["dot", "mermaid", "svg", "png"]),
               help="Default: what the file's suffix says, else dot.")  # fmt: skip
-@click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), help="Default: stdout.")
+@click.option("-o", "--output", "file", type=output.OutputFile(), help="Default: stdout.")
 def command(
     *, workspace: Path, lifecycle: bool, package: str | None, format_name: str | None, file: Path | None
 ) -> None:
@@ -59,7 +60,7 @@ def command(
         draw(drawn)
         picture = drawn.read_bytes()
     if file:
-        file.write_bytes(picture)
+        atomic.replace(file, picture, shown=True)
         click.echo(f"wrote {in_one_line(str(file))}", err=True)
     else:
         click.echo(picture, nl=False)

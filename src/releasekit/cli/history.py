@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from releasekit.cli import history_summary, output
-from releasekit.cli.history_summary import seconds_of
+from releasekit.durations import exact
 from releasekit.errors import headline
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
@@ -78,7 +78,7 @@ def _row(event: Event) -> tuple[str, ...]:
         in_one_line(event.package),
         event.trigger.value if event.trigger else "joined",
         moved if event.trigger else event.target.value,
-        seconds_of(event.seconds) if event.trigger else "",
+        exact(event.seconds) if event.trigger else "",
         _note(event.carried),
     )
 
@@ -94,7 +94,7 @@ def _durations(run: RunState, events: Sequence[Event]) -> Iterator[tuple[str, ..
     shown = [status for status in PackageStatus if any(status in statuses for statuses in taken.values())]
     yield ("package", *(status.value for status in shown), "attempts", "now")
     for name, statuses in taken.items():
-        times = (seconds_of(statuses[status]) if status in statuses else "" for status in shown)
+        times = (exact(statuses[status]) if status in statuses else "" for status in shown)
         yield (in_one_line(name), *times, str(run[name].attempts), run[name].status.value)
 
 

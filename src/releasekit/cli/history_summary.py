@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from releasekit.cli import output
+from releasekit.durations import exact
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
@@ -87,29 +88,24 @@ def document(history: History, analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def seconds_of(seconds: float) -> str:
-    """Write a duration in a table."""
-    return f"{seconds:.3f} s"
-
-
 def _totals(history: History, analysis: Analysis) -> Iterator[tuple[str, ...]]:
     first, last = (f"{history.events[i].time:%Y-%m-%d %H:%M:%S}" for i in (0, -1))
-    yield ("makespan", seconds_of(analysis.makespan), f"at work, between {first} and {last} UTC")
-    yield ("critical path", seconds_of(analysis.critical), "what it takes at least, however many jobs there are")
+    yield ("makespan", exact(analysis.makespan), f"at work, between {first} and {last} UTC")
+    yield ("critical path", exact(analysis.critical), "what it takes at least, however many jobs there are")
     told = "" if analysis.distance is None else f"{analysis.distance:.2f}"
     yield ("distance", told, "makespan ÷ critical path" if told else "none: no work is known of")
 
 
 def _path(analysis: Analysis) -> Iterator[tuple[str, ...]]:
     for name, status, seconds in analysis.critical_path:
-        yield (f"{PALETTE[status].glyph} {status}", seconds_of(seconds), in_one_line(name))
+        yield (f"{PALETTE[status].glyph} {status}", exact(seconds), in_one_line(name))
 
 
 def _statuses(analysis: Analysis) -> Iterator[tuple[str, ...]]:
     yield ("all packages", "stood", "at work")
     for status, stood, work in _added_up(analysis):
-        at_work = seconds_of(work) if status in IN_FLIGHT else ""
-        yield (f"{PALETTE[status].glyph} {status}", seconds_of(stood), at_work)
+        at_work = exact(work) if status in IN_FLIGHT else ""
+        yield (f"{PALETTE[status].glyph} {status}", exact(stood), at_work)
 
 
 def _slowest(history: History, analysis: Analysis) -> Iterator[tuple[str, ...]]:
@@ -117,10 +113,10 @@ def _slowest(history: History, analysis: Analysis) -> Iterator[tuple[str, ...]]:
     yield ("slowest packages", "at work", *IN_FLIGHT, "attempts", "now")
     for name in names[:SLOWEST]:
         work, package = analysis.work[name], history.run[name]
-        times = (seconds_of(work[status]) if status in work else "" for status in IN_FLIGHT)
+        times = (exact(work[status]) if status in work else "" for status in IN_FLIGHT)
         yield (
             in_one_line(name),
-            seconds_of(sum(work.values())),
+            exact(sum(work.values())),
             *times,
             str(package.attempts),
             package.status.value,

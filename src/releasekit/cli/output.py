@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -16,8 +17,10 @@ import click
 from releasekit import escape
 from releasekit.escape import in_one_line, printable
 from releasekit.report import words
+from releasekit.report.columns import fit
 from releasekit.report.table import foot, table
 from releasekit.state import STATE_FILENAME, RunState, no_run
+from releasekit.state.beside import DIST_DIRECTORY
 from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
@@ -29,10 +32,32 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 SHOWN: Final = 20  # packages of a run that has not the one that was meant
+REPORT_FILENAME: Final = ".releasekit-report.html"
+"""The report of a workspace's run: the only one of our own files that a user may have written."""
+
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
+_OURS: Final = ".releasekit-"
 _ATTRIBUTES: Final = ("bold", "dim")
 _DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
+
+
+class OutputFile(click.Path):
+    """The type of an option that names a file to be written: any but a run's own, which that would destroy."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401  # as click has it
+        """Check the file that a user names; of a link, also what it leads to."""
+        if not os.fspath(value):
+            self.fail("the name of the file is empty", param, ctx)
+        file = Path(os.fsdecode(super().convert(value, param, ctx)))
+        for place in (Path(os.path.realpath(file.parent), file.name), Path(os.path.realpath(file))):
+            built = any(part.startswith(DIST_DIRECTORY) for part in place.parts)
+            if built or (place.name.startswith(_OURS) and place.name != REPORT_FILENAME):
+                self.fail(in_one_line(f"{file} is a file of releasekit's own: choose another name"), param, ctx)
+        return file
 
 
 def workspace_argument(function: F) -> F:
@@ -103,20 +128,26 @@ def find_package(run: RunState, name: str) -> PackageState:
 
 
 def print_heading(state: RunState) -> None:
-    """Print which run this is."""
-    begun = f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}"
-    click.echo(f"{in_one_line(begun)}\n")
+    """Print which run this is, in one line."""
+    begun = in_one_line(f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}")
+    width = _width()
+    click.echo(f"{begun if width is None else fit(begun, width).rstrip()}\n")
 
 
 def print_run(view: View) -> None:
     """Print a run as a table, what its failed packages say, and how many packages are in which status."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = _width()
     print_lines(table(view, width=width))
     for name in view.state.failed_packages():
         click.echo(f"\n{in_one_line(name)} failed:")
         click.echo(indent("\n".join(printable(view.state[name].error).splitlines()[-ERROR_LINES:]), "  "))
     click.echo()
     print_lines(foot(view, width=width))
+
+
+def _width() -> int | None:
+    """Tell how many cells a line may have: None if stdout is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_lines(lines: Sequence[Line]) -> None:

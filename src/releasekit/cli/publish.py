@@ -8,14 +8,13 @@ import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from math import isnan
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import stamina
 
 from releasekit import logging
-from releasekit.cli import INTERRUPTED, output, unless_gone
+from releasekit.cli import INTERRUPTED, output, report_place, unless_gone
 from releasekit.cli.stop import Stop, resume_command, same_command
 from releasekit.cli.watching import Watching
 from releasekit.errors import E
@@ -34,6 +33,7 @@ from releasekit.state import STATE_FILENAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from stamina.instrumentation import RetryDetails
 
@@ -83,7 +83,7 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 @_seconds("--grace", GRACE, "How long running uploads may go on after SIGINT or SIGTERM.", least=0)
 @click.option("--allow-dirty", is_flag=True, help="Release packages that have uncommitted changes too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, from what the index has; touch nothing.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--report", type=output.OutputFile(), metavar="FILE",
               help="Keep a report of the run fresh, as HTML: see `releasekit report`.")  # fmt: skip
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info",
               show_default=True, help="What is logged on stderr.")  # fmt: skip
@@ -134,7 +134,6 @@ def command(  # noqa: PLR0913  # one argument an option
         retry_budget=retry_budget,
         grace=grace,
         allow_dirty=allow_dirty,
-        own=report.resolve() if report else None,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = click.get_current_context().find_object(Stop) or Stop()
@@ -142,6 +141,8 @@ def command(  # noqa: PLR0913  # one argument an option
     with stop.listening(), watching.telling_errors(dry_run=dry_run):
         shown = watching.live or watching.grouped  # what is logged of the moves would be there twice
         logging.configure(level="warning" if shown and log_level == "info" else log_level, json=log_json)
+        if report:
+            report_place.refuse_released(report, workspace)
         if dry_run:
             return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
         summary.remove(workspace / STATE_FILENAME)  # before anything can refuse or stop this

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,13 +10,14 @@ from releasekit.cli import output
 from releasekit.escape import in_one_line
 from releasekit.state import STATE_FILENAME, no_run, there_is_a_run
 
-REPORT_FILENAME: Final = ".releasekit-report.html"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("report")
 @output.workspace_argument
-@click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path),
-              help=f"Default: {REPORT_FILENAME} in the workspace.")  # fmt: skip
+@click.option("-o", "--output", "file", type=output.OutputFile(),
+              help=f"Default: {output.REPORT_FILENAME} in the workspace.")  # fmt: skip
 def command(*, workspace: Path, file: Path | None) -> None:
     """Write a report of the run as one HTML file.
 
@@ -30,6 +30,6 @@ def command(*, workspace: Path, file: Path | None) -> None:
         raise no_run(workspace)
     from releasekit.report.write import write_report  # noqa: PLC0415  # only once there is something to write
 
-    file = file or workspace / REPORT_FILENAME
+    file = file or workspace / output.REPORT_FILENAME
     write_report(path, file)
     click.echo(f"wrote {in_one_line(str(file))}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from releasekit.diagrams import markup
 from releasekit.diagrams.lifecycle import BELOW, STRAIGHT_WAY, STYLES, kind
 from releasekit.diagrams.render import draw
+from releasekit.durations import exact
 from releasekit.errors import headline
 from releasekit.lifecycle import ALLOWED, FINAL, RULES, PackageStatus
 from releasekit.palette import PALETTE
@@ -30,8 +31,6 @@ _NOTE_WIDTH: Final = 100
 _NOTE_LINES: Final = 3
 _GAP: Final = '<td height="4"></td>'  # between a label and a strong arrow
 _MOST_NUMBERS: Final = 4
-_MINUTES: Final = 600.0  # seconds that are told in minutes
-_HOURS: Final = 7200.0  # seconds that are told in hours
 _UNKNOWN: Final = "this run has no journal: only where the package stands is known, not the way it came"
 _KEY: Final = "strong: the way it came; numbers: its order; times: the last one, UTC; seconds: how long it stood there"
 
@@ -172,7 +171,7 @@ def _lines(package: Package, status: PackageStatus, told: _Way) -> list[str]:
     """Say what stands in a status."""
     lines = [f"{PALETTE[status].glyph} {status}"]
     if status in told.stood:
-        lines.append(_duration(told.stood[status]))
+        lines.append(exact(told.stood[status]))
     stays = [trigger for trigger in ALLOWED[status] if RULES[status, trigger].target is None]
     lines += [" ".join((f"⟲ {trigger}", *told.taken.get((status, trigger), ()))) for trigger in stays]
     if status is package.status:
@@ -216,12 +215,6 @@ def _told(numbers: Sequence[int]) -> Iterator[str]:
     else:
         yield f"{numbers[0]}, {numbers[1]}, …, {numbers[-1]}"
         yield f"{len(numbers)} times"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < _MINUTES:
-        return f"{seconds:.3f} s"
-    return f"{seconds / 60:.0f} min" if seconds < _HOURS else f"{seconds / 3600:.1f} h"
 
 
 def _mermaid(lines: Iterable[str]) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NEW_FILE_MODE: Final = 0o600
+_FOR_ALL: Final = 0o666
 _RANDOM_BYTES: Final = 8  # of a temporary file's name
 _CHUNK: Final = 1 << 20  # bytes
 
@@ -33,33 +34,38 @@ class UnknownOutcomeError(OSError):
     """The file has its new name, but its directory could not be flushed: it may be gone after a power cut."""
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes, *, shown: bool = False) -> None:
     """Replace or create a file.
 
     Args:
         path: The file. If it is a symbolic link, the file that it points to is replaced and the link stays.
         data: Its new content. An existing file keeps its mode, a new one gets 0600.
+        shown: Whether it is made to be looked at: a new one may then be read by whom the system's umask lets.
 
     Raises:
         UnknownOutcomeError: The directory could not be flushed after the rename.
-        OSError: Anything before that; the old file is untouched.
+        OSError: Anything before that; the old file is untouched. It names the file, not the temporary one.
     """
     target = Path(os.path.realpath(path))
+    mode: int | None
     try:
         old = target.stat()
     except FileNotFoundError:
-        mode = NEW_FILE_MODE
+        mode = None if shown else NEW_FILE_MODE
     else:
         mode = stat.S_IMODE(old.st_mode)
         if not stat.S_ISREG(old.st_mode):  # a rename would put a file in the place of a device or a pipe
             raise OSError(errno.EINVAL, "is not a regular file", str(path))
-    with _temporary(target.with_name(f"{_stem(target)}{secrets.token_hex(_RANDOM_BYTES)}.tmp"), mode) as (
-        temporary,
-        fd,
-    ):
-        write_all(fd, data)
-        flush(fd)
-        temporary.replace(target)
+    scratch = target.with_name(f"{_stem(target)}{secrets.token_hex(_RANDOM_BYTES)}.tmp")
+    try:
+        with _temporary(scratch, mode) as (temporary, fd):
+            write_all(fd, data)
+            flush(fd)
+            temporary.replace(target)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     _flush_name(target)
 
 
@@ -149,11 +155,13 @@ def remove_leftovers(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(temporary: Path, mode: int) -> Iterator[tuple[Path, int]]:
-    """Open a new file; its name is gone at the end, unless it was renamed."""
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, NEW_FILE_MODE)
+def _temporary(temporary: Path, mode: int | None) -> Iterator[tuple[Path, int]]:
+    """Open a new file, with a mode or what the umask leaves; its name is gone at the end, unless it was renamed."""
+    created = _FOR_ALL if mode is None else NEW_FILE_MODE  # the umask itself can't be asked without changing it
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, created)
     try:
-        os.fchmod(fd, mode)
+        if mode is not None:
+            os.fchmod(fd, mode)
         yield temporary, fd
     finally:
         with contextlib.suppress(OSError):  # what counts has been flushed, and its error was raised there

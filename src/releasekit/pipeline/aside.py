@@ -1,26 +1,23 @@
-"""Earlier runs: their files are kept aside under names that end in a time, so that a new run loses nothing."""
+"""Putting a run aside: its files get the names that `state.beside` knows, so that a new run loses nothing."""
 
 from __future__ import annotations
 
 import os
-import re
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence.lock import RunLock
-from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import RunState, journal_path, there_is_a_run
+from releasekit.state.beside import (
+    DIST_DIRECTORY,
+    SUMMARY_FILENAME,
+    earlier_runs,
+    kept_directories,
+    new_suffix,
+    summary_path,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-SUMMARY_FILENAME: Final = ".releasekit-summary.json"
-"""What a completed run leaves for the next job, beside its state file: see `report.summary`."""
-
-_TIME: Final = "%Y%m%dT%H%M%S.%fZ"
-_ASIDE: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
+__all__ = ["SUMMARY_FILENAME", "earlier_runs", "kept_directories", "set_aside", "summary_path"]
 
 
 def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
@@ -43,36 +40,12 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
         if not unfinished and there_is_a_run(path) and not RunState.load(path).is_finished():
             message = f"another process began a run in {path} at this moment"
             raise ReleaseKitError(E.STATE_EXISTS, message, "run the same command again: it goes on with that run")
-        suffix = datetime.now(UTC).strftime(_TIME)
-        aside = path.with_name(f"{path.name}.{suffix}")
+        suffix = new_suffix()
+        aside = path.with_name(f"{path.name}{suffix}")
         dist, summary = path.parent / DIST_DIRECTORY, summary_path(path)
         # The journal last: until then a crash leaves the run in its place.
-        names = {old: old.with_name(f"{old.name}.{suffix}") for old in (summary, path, dist)}
+        names = {old: old.with_name(f"{old.name}{suffix}") for old in (summary, path, dist)}
         names[journal_path(path)] = journal_path(aside)
         return [old.rename(new) for old, new in names.items() if old.exists()]
     finally:
         lock.release()
-
-
-def summary_path(path: Path) -> Path:
-    """Tell where the summary of a completed run is, given its state file."""
-    return Path(os.path.realpath(path)).with_name(SUMMARY_FILENAME)
-
-
-def earlier_runs(path: Path) -> list[Path]:
-    """Name the state files of the runs that were put aside from a state file, the oldest first.
-
-    A run of which only the journal is left is among them, by the name that its state file had.
-    """
-    path = Path(os.path.realpath(path))
-    # `x.json.TIME`, and its journal `x.json.TIME.journal`
-    found = (_ASIDE.match(other.name[len(path.name) :]) for other in path.parent.glob(f"{path.name}.*"))
-    return [path.with_name(path.name + suffix) for suffix in sorted({match[0] for match in found if match})]
-
-
-def kept_directories(path: Path, package: str) -> Iterator[Path]:
-    """Name the directories that may have a package's built files, of this run and of earlier ones, the newest first."""
-    dist = Path(os.path.realpath(path)).parent / DIST_DIRECTORY
-    aside = (other for other in dist.parent.glob(f"{dist.name}.*") if _ASIDE.fullmatch(other.name[len(dist.name) :]))
-    for directory in (dist, *sorted(aside, reverse=True)):
-        yield directory / package

@@ -19,6 +19,7 @@ from releasekit.pipeline import process
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.outcome import StepError
+from releasekit.state.beside import DIST_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from releasekit.workspace import Package
 
-DIST_DIRECTORY: Final = ".releasekit-dist"
+__all__ = ["BUILD_TIMEOUT", "DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
+
 BUILD_TIMEOUT: Final = 1_800.0
 """Seconds; a package with compiled extensions may take a quarter of an hour."""
 

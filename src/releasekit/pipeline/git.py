@@ -85,7 +85,19 @@ def refuse_tracked(*paths: Path) -> None:
             )
 
 
-def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None, own: Path | None = None) -> None:
+def is_tracked(file: Path) -> bool:
+    """Tell whether git tracks a file, in whatever repository it is; where there is none, no.
+
+    Raises:
+        ReleaseKitError: There is no git, or it could not tell (`E.GIT_FAILED`).
+    """
+    directory = file.parent
+    if not directory.is_dir() or not _marked(directory.resolve()):
+        return False
+    return bool(_git(directory, "ls-files", "-z", "--", f":(literal){file.name}"))
+
+
+def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) -> None:
     """Refuse uncommitted changes in what is released: a commit would be said to be what it is not.
 
     Ignored files don't count, nor do our own: those of the run, of an index on this machine, and what a build
@@ -95,7 +107,6 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None, 
         root: The workspace.
         directories: Where the packages are; links are followed.
         index: The directory that is published to, if it is one.
-        own: Another file that the release itself writes, such as its report.
 
     Raises:
         ReleaseKitError: There are some (`E.GIT_DIRTY`).
@@ -114,7 +125,7 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None, 
     changed = sorted(
         os.path.relpath(path, top)
         for path, untracked in found
-        if not (_is_ours(path, root, index) or path == own or (untracked and _is_built(path, packages)))
+        if not (_is_ours(path, root, index) or (untracked and _is_built(path, packages)))
     )
     if changed:
         shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")

@@ -50,7 +50,6 @@ class Request:
         retry_budget: Seconds that the transient errors of one package may take.
         grace: Seconds that running uploads have left when the release is asked to stop.
         allow_dirty: Release packages with uncommitted changes too.
-        own: A file that this release writes itself, and that is no change therefore; as it is without links.
     """
 
     workspace: Path
@@ -65,7 +64,6 @@ class Request:
     retry_budget: float = RETRY_BUDGET
     grace: float = GRACE
     allow_dirty: bool = False
-    own: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     run = declare(workspace, head.sha, index.identity)
     if not request.allow_dirty:
         directories = [workspace.packages[name].directory for name in run.pending_packages()]
-        git.refuse_changed(workspace.root, directories, index.directory, request.own)
+        git.refuse_changed(workspace.root, directories, index.directory)
     return Plan(workspace, path, head, index, run)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from releasekit.palette import PALETTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 GAP: Final = "  "
 """What stands between two columns."""
@@ -57,18 +57,21 @@ def total(widths: Sequence[int]) -> int:
     return sum(shown) + len(GAP) * max(0, len(shown) - 1)
 
 
-def shrunk(widths: Sequence[int], width: int, least: Sequence[tuple[int, int]]) -> list[int]:
+def shrunk(
+    widths: Sequence[int], width: int, least: Sequence[tuple[int, int]], whole: Container[int] = ()
+) -> list[int]:
     """Make columns narrower until a line of them is at most so many cells wide, if that can be.
 
     Args:
         widths: What each column takes by itself.
         width: What there is.
         least: Which column gives, and what it keeps; in this order, as far as is needed.
+        whole: Which columns give all that they may, if anything: half a number is worse than none.
     """
     given = list(widths)
     for column, kept in least:
         over = total(given) - width
         if over <= 0:
             break
-        given[column] = max(min(given[column], kept), given[column] - over)
+        given[column] = max(min(given[column], kept), 0 if column in whole else given[column] - over)
     return given

@@ -1,21 +1,23 @@
 """When each package stood where, on a clock that only runs while something is at work.
 
 A run may be killed on Friday and go on on Monday: on a common clock nothing could be seen of either. So time counts
-only while a package is in flight, and not before a `recover`, in which nobody may have been at work, just as
-`state.history` has it. What is left out is told as a break.
+only while a package is in flight, as `state.history` and `state.spans` have it. What is left out is told as a break.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus, Trigger
+from releasekit.lifecycle import IN_FLIGHT, TERMINAL
+from releasekit.state.spans import Spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from releasekit.state.history import Event
+    from releasekit.lifecycle import PackageStatus
+    from releasekit.state.history import History
+    from releasekit.state.spans import Span
 
 SHORTEST_BREAK: Final = 1.0
 """Seconds; less is left out without a word."""
@@ -24,12 +26,12 @@ _MOST_TICKS: Final = 6
 _STEPS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200)
 
 
-class Span(NamedTuple):
-    """A package stood in a status.
+class Stretch(NamedTuple):
+    """A package stood in a status, or was at work in it, or waited in it.
 
     Attributes:
         status: Which.
-        begin: From when, in seconds of the run's clock.
+        begin: From when, in seconds of the chart's clock.
         end: Until when.
         open: Whether it still did when the history ended.
         waits: Whether it was built already, and waited for others to be.
@@ -51,7 +53,7 @@ class Break(NamedTuple):
     """Nobody was at work, as far as is known.
 
     Attributes:
-        at: When, in seconds of the run's clock, which stood still.
+        at: When, in seconds of the chart's clock, which stood still.
         seconds: For how long.
     """
 
@@ -59,61 +61,78 @@ class Break(NamedTuple):
     seconds: float
 
 
-class Timeline(NamedTuple):
+class Chart(NamedTuple):
     """Where the time of a run went.
 
     Attributes:
         seconds: How long something was at work.
-        spans: Package → where it stood, in order. The end, published or skipped, takes no time; nor does having
+        stretches: Package → where it stood, in order. The end, published or skipped, takes no time; nor does having
             failed, unless the package was tried again.
         breaks: When nothing was.
     """
 
     seconds: float
-    spans: Mapping[str, Sequence[Span]]
+    stretches: Mapping[str, Sequence[Stretch]]
     breaks: Sequence[Break]
 
     def end_of(self, package: str) -> float:
         """Tell when a package had come to where it stands for good, or else when the history ends."""
-        spans = self.spans.get(package)
-        return spans[-1].end if spans else 0.0
+        stretches = self.stretches.get(package)
+        return stretches[-1].end if stretches else 0.0
+
+    def worked(self, package: str) -> float | None:
+        """Tell how many seconds a package was at work; None if it never was."""
+        work = [each.end - each.begin for each in self.stretches.get(package, ()) if each.in_work]
+        return sum(work) if work else None
 
 
-def draw_timeline(events: Iterable[Event], now: datetime | None = None) -> Timeline:
-    """Draw a timeline.
+def draw_chart(history: History, now: datetime | None = None) -> Chart:
+    """Work out a chart.
 
     Args:
-        events: What happened, in order.
+        history: The run, and what happened to it.
         now: The time, if the run is at work just now.
     """
-    spans: dict[str, list[Span]] = {}
-    stands: dict[str, tuple[PackageStatus, float, bool]] = {}
+    spans = Spans.before(history)
+    clock: dict[float, float] = {}  # the run's clock, as `Event.at` has it → the chart's
+    stretches: dict[str, list[Stretch]] = {}
+    stands: dict[str, tuple[PackageStatus, float]] = {}
     breaks: list[Break] = []
-    clock = 0.0
-    in_flight = 0
-    last: float | None = None
-    trigger: Trigger | None = None
-    for event in events:
-        time = event.time.timestamp()
-        passed = 0.0 if last is None else max(0.0, time - last)  # clocks can be set back
-        recovered = event.trigger is Trigger.RECOVER and trigger is not Trigger.RECOVER
-        if in_flight and not recovered:
-            clock += passed
-        elif passed >= SHORTEST_BREAK:
-            breaks.append(Break(clock, passed))
-        last, trigger = time, event.trigger
-        if event.source:
-            status, begin, waits = stands[event.package]
-            spans[event.package].append(Span(status, begin, clock, open=False, waits=waits))
-        in_flight += (event.target in IN_FLIGHT) - (event.source in IN_FLIGHT)
-        spans.setdefault(event.package, [])
-        stands[event.package] = event.target, clock, event.trigger is Trigger.RECORD_ARTIFACTS
-    if now and last is not None and in_flight:
-        clock += max(0.0, now.timestamp() - last)
-    for package, (status, begin, waits) in stands.items():
-        if status not in FINAL and status is not PackageStatus.FAILED:
-            spans[package].append(Span(status, begin, clock, open=True, waits=waits))
-    return Timeline(clock, spans, breaks)
+    last: datetime | None = None
+    for event in history.events:
+        before = spans.seconds
+        ended = spans.hear(event)
+        at = clock[event.at] = spans.seconds
+        left_out = (event.time - last).total_seconds() - (at - before) if last else 0.0
+        if left_out >= SHORTEST_BREAK:
+            breaks.append(Break(at, left_out))
+        last = event.time
+        own = stretches.setdefault(event.package, [])
+        if event.source is event.target:
+            continue
+        if ended:
+            own += _stretches(ended, clock, still=False)
+        elif event.source:
+            own.append(Stretch(event.source, stands[event.package][1], at, open=False))
+        stands[event.package] = event.target, at
+    end = spans.at + max(0.0, (now - last).total_seconds() if now and last else 0.0)
+    seconds = clock[end] = spans.seconds_until(end)
+    for package, (status, begin) in stands.items():
+        if span := spans.open(package, end):
+            stretches[package] += _stretches(span, clock, still=True)
+        elif status not in TERMINAL:
+            stretches[package].append(Stretch(status, begin, seconds, open=True))
+    return Chart(seconds, stretches, breaks)
+
+
+def _stretches(span: Span, clock: Mapping[float, float], *, still: bool) -> Iterator[Stretch]:
+    """Tell a span's work and its waiting apart; work that took no time is shown where nothing else is."""
+    begin, work_end, end = clock[span.begin], clock[span.work_end], clock[span.end]
+    waits = span.work_end < span.end
+    if work_end > begin or not waits:
+        yield Stretch(span.status, begin, work_end, open=still and not waits)
+    if waits:
+        yield Stretch(span.status, work_end, end, open=still, waits=True)
 
 
 def ticks(seconds: float) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from releasekit.errors import ReleaseKitError
+from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence.lock import is_held
 from releasekit.report.table import View
 from releasekit.report.timeline import Timeline, earlier_steps
@@ -23,8 +23,11 @@ def look(path: Path) -> View:
         ReleaseKitError: It can't be trusted (`E.STATE_CORRUPTED`).
     """
     try:
-        run, events = read_history(path)
-    except ReleaseKitError:  # no journal, or times in it that are none: `load` says it if there is more to it
+        history = read_history(path)
+    except ReleaseKitError as error:
+        if error.code is not E.STATE_NO_HISTORY:
+            raise
         return View(RunState.load(path))
+    run, events = history
     working = bool(is_held(path)) and not run.is_finished()
-    return View(run, Timeline(events), earlier_steps(path) if working else {}, working, events)
+    return View(run, Timeline(history), earlier_steps(path) if working else {}, working, events)

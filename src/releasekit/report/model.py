@@ -48,7 +48,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Entry:
     """A package.
 
     Attributes:
@@ -125,8 +125,8 @@ class Page:
     at_work: bool
     next: str
     counts: Mapping[PackageStatus, int]
-    rows: tuple[Row, ...]
-    failed: tuple[Row, ...]
+    rows: tuple[Entry, ...]
+    failed: tuple[Entry, ...]
     blocked: int
     problem: str
     seconds: str

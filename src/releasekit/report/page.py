@@ -13,14 +13,15 @@ from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.redaction import redact
 from releasekit.report import words
-from releasekit.report.gantt import draw_timeline, ticks
-from releasekit.report.model import Bar, Mark, Moment, Page, Row
+from releasekit.report.gantt import draw_chart, ticks
+from releasekit.report.model import Bar, Entry, Mark, Moment, Page
+from releasekit.state.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from releasekit.report.gantt import Timeline
+    from releasekit.report.gantt import Chart
     from releasekit.state import PackageState, RunState
     from releasekit.state.history import Event
 
@@ -54,8 +55,8 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
         at_work: Whether it is known that something is.
         problem: What stopped the whole of the run, if anything did.
     """
-    line = draw_timeline(events, written if at_work else None)
-    rows = tuple(_rows(run, events, line))
+    chart = draw_chart(History(run, events), written if at_work else None)
+    rows = tuple(_rows(run, events, chart))
     counts = Counter(package.status for package in run.packages.values())
     return Page(
         name=name,
@@ -69,18 +70,18 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
         failed=tuple(row for row in rows if row.package.status is PackageStatus.FAILED),
         blocked=sum(row.blocked for row in rows),
         problem=_clean(str(problem or "")),
-        seconds=words.spell(line.seconds),
+        seconds=words.spell(chart.seconds),
         begun=_to_the_second(events[0].time) if events else run.created_at,
         ended=_to_the_second(events[-1].time) if events else "",
-        ticks=tuple(Mark(_part(at, line), words.spell(at) if at else "0") for at in ticks(line.seconds))
+        ticks=tuple(Mark(_part(at, chart), words.spell(at) if at else "0") for at in ticks(chart.seconds))
         if events
         else (),
-        breaks=tuple(Mark(_part(at, line), words.spell(seconds)) for at, seconds in line.breaks),
-        drawn=frozenset(span.status for spans in line.spans.values() for span in spans),
+        breaks=tuple(Mark(_part(at, chart), words.spell(seconds)) for at, seconds in chart.breaks),
+        drawn=frozenset(stretch.status for stretches in chart.stretches.values() for stretch in stretches),
     )
 
 
-def _rows(run: RunState, events: Sequence[Event], line: Timeline) -> Iterator[Row]:
+def _rows(run: RunState, events: Sequence[Event], chart: Chart) -> Iterator[Entry]:
     ordered = words.in_order(run)
     numbers = {package.name: number for number, package in enumerate(ordered, 1)}
     blocked = run.blocked_packages()
@@ -95,12 +96,11 @@ def _rows(run: RunState, events: Sequence[Event], line: Timeline) -> Iterator[Ro
     longest = min(_LONGEST_ERROR, max(_SHORTEST_ERROR, ERRORS // max(errors, 1)))
     few = len(run.failed_packages()) <= _OPENED
     for package in ordered:
-        spans = line.spans.get(package.name, ())
-        bars = tuple(_bars(package.name, line))
+        bars = tuple(_bars(package.name, chart))
         error, reason = _clean(package.error), _clean(package.reason)
         told = error or reason
-        in_work = sum(span.end - span.begin for span in spans if span.in_work)
-        yield Row(
+        worked = chart.worked(package.name)
+        yield Entry(
             number=numbers[package.name],
             package=package,
             look=PALETTE[package.status],
@@ -111,20 +111,20 @@ def _rows(run: RunState, events: Sequence[Event], line: Timeline) -> Iterator[Ro
             error=_ends(error, longest),
             reason=reason,
             requires={name: numbers[name] for name in package.requires if name in numbers},
-            took=words.spell(in_work) if any(span.in_work for span in spans) else "",
+            took="" if worked is None else words.spell(worked),
             bars=bars,
-            end=_part(line.end_of(package.name), line),
+            end=_part(chart.end_of(package.name), chart),
             spoken=", ".join([*(bar.told for bar in bars), f"now {package.status}"]),
             moments=tuple(_moment(event, package, longest) for event in happened.get(package.name, ())),
         )
 
 
-def _bars(package: str, line: Timeline) -> Iterator[Bar]:
-    for span in line.spans.get(package, ()):
-        left, width = _part(span.begin, line), _part(span.end - span.begin, line)
-        told = f"{'built and waiting' if span.waits else span.status} {words.spell(span.end - span.begin)}"
-        if width or span.in_work:  # work that took no time is shown all the same, waiting is not
-            yield Bar(PALETTE[span.status], span.status, left, width, told, span.open, span.waits)
+def _bars(package: str, chart: Chart) -> Iterator[Bar]:
+    for stretch in chart.stretches.get(package, ()):
+        left, width = _part(stretch.begin, chart), _part(stretch.end - stretch.begin, chart)
+        told = f"{'built and waiting' if stretch.waits else stretch.status} {words.spell(stretch.end - stretch.begin)}"
+        if width or stretch.in_work:  # work that took no time is shown all the same, waiting is not
+            yield Bar(PALETTE[stretch.status], stretch.status, left, width, told, stretch.open, stretch.waits)
 
 
 def _moment(event: Event, package: PackageState, longest: int) -> Moment:
@@ -161,9 +161,9 @@ def _to_the_second(time: datetime) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _part(seconds: float, line: Timeline) -> float:
+def _part(seconds: float, chart: Chart) -> float:
     """Tell how much of a timeline's width some seconds are, in hundredths."""
-    return round(100 * seconds / line.seconds, 3) if line.seconds else 0.0
+    return round(100 * seconds / chart.seconds, 3) if chart.seconds else 0.0
 
 
 def _ends(text: str, longest: int) -> str:

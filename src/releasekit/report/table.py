@@ -17,7 +17,7 @@ from releasekit.palette import PALETTE
 from releasekit.report.columns import cells, fit, line, shrunk
 from releasekit.report.time_left import time_left
 from releasekit.report.timeline import Timeline
-from releasekit.report.words import counts, in_order, note
+from releasekit.report.words import counts, in_order, is_built, note, spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
 HEADINGS: Final = ("", "package", "version", "status", "time", "")
 BAR: Final = 40  # cells
+span = spell  # what `github` calls it
 
-_MINUTE: Final = 60
-_HOUR: Final = 3600
-_EXACT: Final = 10  # seconds below which tenths are told
 _FIRST: Final = (*IN_FLIGHT, PackageStatus.FAILED, PackageStatus.PENDING)
 _NAME, _VERSION, _STATUS, _TIME, _NOTE = range(1, len(HEADINGS))
 _LEAST: Final = ((_NOTE, 16), (_NAME, 24), (_NOTE, 0), (_VERSION, 8), (_TIME, 0), (_NAME, 8), (_VERSION, 0))
@@ -103,7 +101,7 @@ def table(view: View, *, width: int | None = None, height: int | None = None) ->
         widths[_VERSION] = max(widths[_VERSION], *(cells(_harmless(package.version)) for package in hidden))
         widths[_STATUS] = max(map(len, PackageStatus))
     if width is not None:
-        widths = shrunk(widths, width, _LEAST)
+        widths = shrunk(widths, width, _LEAST, whole={_TIME})
     lines = [Line(line(HEADINGS, widths), "bold")] if head else []
     lines += [Line(line(row.cells, widths), PALETTE[row.package.status].style) for row in shown]
     if hidden:
@@ -118,10 +116,10 @@ def foot(view: View, *, width: int | None = None) -> list[Line]:
     statuses = [package.status for package in state.packages.values()]
     told = [f"{sum(status in FINAL for status in statuses)} of {len(statuses)}"]
     if total := view.timeline.total(now):
-        told.append(span(total))
+        told.append(spell(total))
     left = time_left(state, view.timeline, view.earlier, now) if now else None
     if left and left >= 1:
-        told.append(f"about {span(left)} left")
+        told.append(f"about {spell(left)} left")
     text = ", ".join(told)
     room = BAR if width is None else min(BAR, width - len(text) - 2)
     drawn = f"{bar(statuses, room)}  {text}" if statuses and room > len(set(statuses)) else text
@@ -146,18 +144,6 @@ def bar(statuses: Sequence[PackageStatus], width: int) -> str:
     return "".join(PALETTE[status].glyph * count for status, count in share.items())
 
 
-def span(seconds: float) -> str:
-    """Write a length of time as people read it: `3.4s`, `12s`, `1m 02s`, `2h 05m`."""
-    if seconds < _EXACT - 0.05:
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole}s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE}m {whole % _MINUTE:02}s"
-    return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE:02}m"
-
-
 def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
     blocked, now = view.state.blocked_packages(), view.now
     found = []
@@ -168,7 +154,7 @@ def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
             _harmless(package.name),
             _harmless(package.version),
             package.status.value,
-            span(worked) if worked else "",
+            spell(worked) if worked else "",
             in_one_line(note(package, view.state, blocked)),
         )
         found.append(Row(package, shown))
@@ -182,7 +168,7 @@ def _harmless(text: str) -> str:
 
 
 def _rank(package: PackageState) -> tuple[int, bool]:
-    waits = package.status is PackageStatus.BUILDING and bool(package.artifacts)
+    waits = is_built(package)
     status = PackageStatus.PENDING if waits else package.status
     return _FIRST.index(status) if status in _FIRST else len(_FIRST), not waits
 

@@ -1,26 +1,28 @@
 """How long each package was at work, and what its steps took: from a run's journal, and from what is told since.
 
-A package is at work while it is in flight, but for one that is built and waits for the others to be: `building` it
-stays, and no time of it counts. Between the last record of a process and the `recover` of the next nobody was at work.
+What counts as work, `state.spans` says, and what as time, `state.history`: here it is only added up.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import ReleaseKitError
-from releasekit.lifecycle import IN_FLIGHT, PackageStatus, Trigger
-from releasekit.state.history import read_history
+from releasekit.lifecycle import PackageStatus, Trigger
+from releasekit.state import journal_path
+from releasekit.state.beside import earlier_runs
+from releasekit.state.history import Teller, read_history
+from releasekit.state.spans import Spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from releasekit.state import Transition
-    from releasekit.state.history import Event
+    from releasekit.state.history import Event, History
 
 Steps = dict[str, dict[PackageStatus, float]]
 """Package → status → how many seconds the work of that status took, the last time that it was done."""
@@ -33,119 +35,94 @@ LARGEST_JOURNAL: Final = 1 << 26
 """Bytes of an earlier run's journal that is still read: for a guess of the time left nobody waits long."""
 
 
-class _Clock:
-    """One package's time."""
-
-    __slots__ = ("built", "entered", "status", "worked")
-
-    def __init__(self, at: float) -> None:
-        self.entered = at
-        self.status: PackageStatus | None = None
-        self.worked = 0.0
-        self.built = False
-
-    @property
-    def runs(self) -> bool:
-        return self.status in IN_FLIGHT and not (self.built and self.status is PackageStatus.BUILDING)
-
-    @property
-    def has_job(self) -> bool:
-        """Whether it takes one of the jobs: waiting for the index takes none."""
-        return self.runs and self.status is not PackageStatus.VERIFYING
-
-
 class Timeline:
     """What the packages of a run took so far.
 
     Args:
-        events: What happened before, in order.
+        history: The run, and what happened before; None if nothing is known of that.
 
     Attributes:
         steps: What the finished steps took.
-        seconds: How long anybody was at work on the run, up to the last event.
         jobs: The most builds and uploads that were seen at work at once.
-        ended: When the last event was, in seconds since the epoch; 0 if there was none.
     """
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
+    def __init__(self, history: History | None = None) -> None:
         self.steps: Steps = {}
-        self.seconds = 0.0
         self.jobs = 0
-        self.ended = 0.0
-        self._clocks: dict[str, _Clock] = {}
-        self._in_flight = 0
-        self._busy = 0
-        self._worked_until = 0.0
-        for event in events:
-            self._count(event.package, event.trigger, event.source, event.target, event.time.timestamp())
+        self._spans = Spans.before(history) if history else Spans()
+        self._worked: dict[str, float] = {}
+        self._entered: dict[str, float] = {}
+        self._busy: set[str] = set()
+        for event in history.events if history else ():
+            self._count(event)
+        self._teller = Teller(history.events if history else ())
 
     @classmethod
     def of(cls, path: Path) -> Timeline:
         """Read the timeline of the run in a state file; an empty one, if its journal tells nothing."""
         with contextlib.suppress(OSError, ReleaseKitError):
-            return cls(read_history(path).events)
+            return cls(read_history(path))
         return cls()
+
+    @property
+    def ended(self) -> float:
+        """When the last event was, in seconds since the epoch; 0 if there was none."""
+        return self._teller.time.timestamp() if self._teller.time else 0.0
 
     def hear(self, moved: Transition) -> None:
         """Take note of a trigger that was fired just now: a listener of a run."""
-        self._count(moved.package, moved.trigger, moved.source, moved.target, time.time())
+        package, trigger, source, target, carried = moved
+        self._teller.pass_until(datetime.fromtimestamp(time.time(), UTC), trigger)
+        self._count(self._teller.tell(package, target, trigger=trigger, source=source, carried=carried))
 
     def worked(self, package: str, now: float | None = None) -> float:
         """Tell how many seconds a package was at work.
 
         Args:
             package: Its name.
-            now: The time in seconds since the epoch, if somebody is at work on the run.
+            now: The time in seconds since the epoch, if somebody is at work on the run; else the last event is.
         """
-        clock = self._clocks.get(package)
-        if not clock:
-            return 0.0
-        return clock.worked + (max(0.0, now - clock.entered) if now and clock.runs else 0.0)
+        span = self._spans.open(package, self._at(now))
+        return self._worked.get(package, 0.0) + (span.work if span else 0.0)
 
     def running(self, package: str, now: float) -> float:
         """Tell how many seconds a package has been in its status."""
-        clock = self._clocks.get(package)
-        return max(0.0, now - clock.entered) if clock else 0.0
+        at = self._at(now)
+        return at - self._entered.get(package, at)
 
     def total(self, now: float | None = None) -> float:
         """Tell how many seconds anybody was at work on the run; `now` as for `worked`."""
-        return self.seconds + (max(0.0, now - self.ended) if now and self._in_flight else 0.0)
+        return self._spans.seconds_until(self._at(now))
 
-    def _count(
-        self, package: str, trigger: Trigger | None, source: PackageStatus | None, target: PackageStatus, at: float
-    ) -> None:
-        clock = self._clocks.setdefault(package, _Clock(at))
-        until = self._worked_until if trigger is Trigger.RECOVER else at
-        if self._in_flight:
-            self.seconds += max(0.0, until - self.ended)
-        took = max(0.0, until - clock.entered)
-        had_job = clock.has_job
-        if clock.runs:
-            clock.worked += took
-            if source and trigger in STEP_ENDS:
-                self.steps.setdefault(package, {})[source] = took
-        if trigger is Trigger.RECORD_ARTIFACTS:
-            clock.built = True
-        if source is not target:
-            clock.entered, clock.status = at, target
-            self._in_flight += (target in IN_FLIGHT) - (source in IN_FLIGHT)
-        self._busy += clock.has_job - had_job
-        self.jobs = max(self.jobs, self._busy)
-        self.ended = at
-        if trigger is not Trigger.RECOVER:
-            self._worked_until = at
+    def _at(self, now: float | None) -> float:
+        """Tell a time on the run's clock."""
+        return self._teller.at + (max(0.0, now - self.ended) if now else 0.0)
+
+    def _count(self, event: Event) -> None:
+        package = event.package
+        if span := self._spans.hear(event):
+            self._worked[package] = self._worked.get(package, 0.0) + span.work
+        elif event.trigger is Trigger.RECORD_ARTIFACTS:
+            span = self._spans.open(package)
+        if span and event.trigger in STEP_ENDS:
+            self.steps.setdefault(package, {})[span.status] = span.work
+        if event.source is not event.target:
+            self._entered[package] = event.at
+        # Waiting for the index takes none of the jobs.
+        if event.target is not PackageStatus.VERIFYING and self._spans.is_at_work(package):
+            self._busy.add(package)
+        else:
+            self._busy.discard(package)
+        self.jobs = max(self.jobs, len(self._busy))
 
 
 def earlier_steps(path: Path) -> Steps:
     """Read what the steps of the last runs took that were put aside beside a state file; what can't be read is none."""
-    path = Path(os.path.realpath(path))
     found: Steps = {}
-    asides = sorted(path.parent.glob(f"{path.name}.*Z.journal"))[-EARLIER_RUNS:]
-    for journal in asides:
+    for aside in earlier_runs(path)[-EARLIER_RUNS:]:
         with contextlib.suppress(OSError, ReleaseKitError):
-            if journal.stat().st_size <= LARGEST_JOURNAL:
-                aside = journal.with_name(journal.name.removesuffix(".journal"))
-                merge(found, Timeline(read_history(aside).events).steps)
+            if journal_path(aside).stat().st_size <= LARGEST_JOURNAL:
+                merge(found, Timeline(read_history(aside)).steps)
     return found
 
 

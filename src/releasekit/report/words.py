@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from releasekit.state import PackageState, RunState
 
+_BUILT: Final = "built"
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
 _BUILD_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT}  # a stored error begins with its code
 _CONFLICT_CODES: Final = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}
-_looked_through: Final[list[tuple[object, bool]]] = [(None, False)]
 _UNITS: Final = (("d", 86_400, 1_000_000), ("h", 3_600, 24), ("min", 60, 60), ("s", 1, 60))
+_LEAST: Final = 0.0005  # seconds
 _EXACT: Final = 9.95  # seconds below which a tenth is told
 
 
@@ -30,38 +31,32 @@ def in_order(state: RunState) -> list[PackageState]:
     return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
 
 
-def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
-    """Say in one line why a package is where it is.
+def is_built(package: PackageState) -> bool:
+    """Tell whether a package is still `building`, but has its files and waits for others."""
+    return package.status is PackageStatus.BUILDING and bool(package.artifacts)
 
-    Args:
-        package: The package.
-        state: Its run.
-        blocked: What is blocked in the run as it is; the notes of all packages are to share it.
-    """
+
+def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
+    """Say in one line why a package is where it is."""
     if package.error or package.reason:
         return shortened(headline(package.error or package.reason))
     if package.name in blocked:
         return f"blocked by {', '.join(blocked[package.name])}"
-    if package.status is PackageStatus.BUILDING and package.artifacts:
-        return "built"
+    if is_built(package):
+        return _BUILT
     if package.status is PackageStatus.PENDING:
         waits = [name for name in package.requires if state[name].status not in FINAL]
-        told = ["built"] if package.artifacts else []
+        told = [_BUILT] if package.artifacts else []
         if waits:
             told.append(f"waits for {', '.join(waits)}")
-        elif told and _a_build_failed(state, blocked):
+        elif told and _a_build_failed(state):
             told.append("waits for the builds that failed, unless --no-gate")
         return "; ".join(told)
     return ""
 
 
-def _a_build_failed(state: RunState, blocked: object) -> bool:
-    """Look through a run once for all notes that share what is blocked: otherwise it would be once a package."""
-    shared, found = _looked_through[0]
-    if shared is not blocked:
-        found = any(map(_failed_to_build, state.packages.values()))
-        _looked_through[0] = blocked, found
-    return found
+def _a_build_failed(state: RunState) -> bool:
+    return any(map(_failed_to_build, state.packages.values()))
 
 
 def _failed_to_build(package: PackageState) -> bool:
@@ -77,9 +72,10 @@ def shortened(line: str) -> str:
 
 
 def counts(state: RunState) -> str:
-    """Count the packages by status, in the order of the lifecycle."""
-    statuses = [package.status for package in state.packages.values()]
-    told = [f"{statuses.count(status)} {status}" for status in PackageStatus if status in statuses]
+    """Count the packages by status, in the order of the lifecycle; those that are built and wait for others apart."""
+    statuses = [_BUILT if is_built(package) else package.status.value for package in state.packages.values()]
+    order = [each for status in PackageStatus for each in (status.value, *[_BUILT][: status is PackageStatus.BUILDING])]
+    told = [f"{statuses.count(each)} {each}" for each in order if each in statuses]
     return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
 
 
@@ -118,6 +114,8 @@ def conflicts_of(state: RunState) -> list[str]:
 
 def spell(seconds: float) -> str:
     """Spell a duration in its two largest units, as far as anybody wants to know."""
+    if seconds < _LEAST:
+        return "0 s"
     if seconds < _EXACT:
         return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f}".removesuffix(".0") + " s"
     rest = round(seconds)

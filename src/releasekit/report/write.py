@@ -6,15 +6,13 @@ takes at most a small share of the time (see `persistence.refresher`), and warns
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.persistence import atomic
+from releasekit.persistence.lock import is_held
 from releasekit.persistence.refresher import SHARE, Refresher
 from releasekit.redaction import redact
 from releasekit.report.graph import draw_graph
@@ -46,8 +44,12 @@ def write_report(path: Path, file: Path) -> None:
         ReleaseKitError: The run can't be trusted (`E.STATE_CORRUPTED`).
     """
     history = _read(path)
-    page = make_page(*history, name=_name(path), written=datetime.now(UTC))
-    _put(file, write_html(page, draw_graph(history.run)))
+    held = is_held(path)
+    page = make_page(*history, name=_name(path), written=datetime.now(UTC), at_rest=held is False, at_work=bool(held))
+    data = write_html(page, draw_graph(history.run))
+    if held is False:  # else it may be being kept fresh, and what looks left be what is being written
+        atomic.remove_leftovers(file)
+    atomic.replace(file, data, shown=True)
 
 
 class Keeper:
@@ -130,6 +132,8 @@ class Keeper:
         assert self._path is not None  # noqa: S101  # it has begun
         now = datetime.now(UTC)
         history = _read(self._path)
+        if not self._told:  # whoever holds the run's lock keeps its report; here, so that no slow disk delays the run
+            atomic.remove_leftovers(self.file)
         self._told = history.run
         if draw or not self._picture:
             self._draw(history.run, now)
@@ -143,7 +147,8 @@ class Keeper:
             problem=self.problem,
         )
         old = self._drawn != now and self._picture.seconds > QUICK
-        _put(self.file, write_html(page, self._picture, f"{self._drawn:%H:%M:%S} UTC" if old else ""))
+        data = write_html(page, self._picture, f"{self._drawn:%H:%M:%S} UTC" if old else "")
+        atomic.replace(self.file, data, shown=True)
 
     def _draw(self, run: RunState, now: datetime) -> None:
         picture = draw_graph(run)
@@ -167,22 +172,3 @@ def _statuses(state: RunState | None) -> dict[str, PackageStatus]:
 
 def _name(path: Path) -> str:
     return path.resolve().parent.name
-
-
-def _put(file: Path, data: bytes) -> None:
-    """Replace a file; a new one may be read by whom the system's umask lets, as it is made to be shown."""
-    is_new = not os.path.lexists(file)
-    atomic.replace(file, data)
-    if is_new:
-        file.chmod(_mode_of_new_files(file.parent))
-
-
-def _mode_of_new_files(directory: Path) -> int:
-    """Find out what the umask leaves: to ask for it, it would have to be changed, for every thread."""
-    probe = directory / f".releasekit-{secrets.token_hex(8)}.tmp"
-    fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        return stat.S_IMODE(os.fstat(fd).st_mode)
-    finally:
-        os.close(fd)
-        probe.unlink()

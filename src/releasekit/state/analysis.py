@@ -1,8 +1,6 @@
 """Where a run's time went, from its history: how long it was at work, and how far that was from the least possible.
 
-Work is what a package itself takes: building until its files are recorded, uploading, waiting until the index shows
-them. Standing built, until everything else is built or what it requires is published, is no work; nor is standing in
-`building` with the files of an earlier attempt, since nothing tells when they were found. Attempts of a package add up.
+What work is, `spans` says. Attempts of a package add up.
 
 The critical path is the longest chain of work in which nothing can begin before what stands before it has ended, so
 that no number of jobs makes the run shorter. A package's upload follows its own build and the uploads of what it
@@ -19,34 +17,18 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from releasekit.lifecycle import IN_FLIGHT, PackageStatus, Trigger
+from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.state.history import durations
+from releasekit.state.spans import Spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from releasekit.state.history import Event, History
+    from releasekit.state.history import History
     from releasekit.state.run import RunState
+    from releasekit.state.spans import Span
 
 _SENDING: Final = tuple(status for status in IN_FLIGHT if status is not PackageStatus.BUILDING)
-
-
-class Span(NamedTuple):
-    """A stay of a package in a status in flight, in seconds as `Event.at` counts them.
-
-    Attributes:
-        package: The package.
-        status: The status.
-        begin: When it entered the status.
-        work_end: When its work there was over.
-        end: When it left the status, or the last event of the run if it has not.
-    """
-
-    package: str
-    status: PackageStatus
-    begin: float
-    work_end: float
-    end: float
 
 
 class Step(NamedTuple):
@@ -99,46 +81,15 @@ def analyse(history: History) -> Analysis:
     Args:
         history: The run and what happened to it; it may still be at work.
     """
-    spans = _spans(history)
+    told = Spans.before(history)
+    spans = [span for event in history.events if (span := told.hear(event))] + told.all_open()
     gated = not _overlap(spans)
     work: dict[str, dict[PackageStatus, float]] = {name: {} for name in history.run}
     for span in spans:
         statuses = work[span.package]
-        statuses[span.status] = statuses.get(span.status, 0.0) + span.work_end - span.begin
+        statuses[span.status] = statuses.get(span.status, 0.0) + span.work
     path = [step for step in _critical_path(history.run, work, gated=gated) if step.seconds]
-    return Analysis(_length((span.begin, span.end) for span in spans), path, gated, durations(history.events), work)
-
-
-def _spans(history: History) -> list[Span]:
-    """Find every stay in flight, in the order in which they ended."""
-    recording = {event.package for event in history.events if event.trigger is Trigger.RECORD_ARTIFACTS}
-    # What the journal does not know where it is from is from before there was one.
-    has_files = {name for name, package in history.run.packages.items() if package.artifacts} - recording
-    entered: dict[str, Event] = {}
-    recorded: dict[str, float] = {}
-    spans = []
-    for event in history.events:
-        if event.trigger is Trigger.RECORD_ARTIFACTS:
-            recorded[event.package] = event.at
-        elif event.source in IN_FLIGHT:
-            spans.append(_span(entered.pop(event.package), event.at, event.trigger, recorded, has_files))
-        if event.target in IN_FLIGHT:
-            entered.setdefault(event.package, event)
-    now = history.events[-1].at if history.events else 0.0
-    return spans + [_span(event, now, None, recorded, has_files) for event in entered.values()]
-
-
-def _span(entered: Event, end: float, trigger: Trigger | None, recorded: dict[str, float], has_files: set[str]) -> Span:
-    """Close a stay; note whether the package has files now."""
-    package, status, begin = entered.package, entered.target, entered.at
-    work_end = end
-    if status is PackageStatus.BUILDING:
-        if package in recorded:
-            work_end = recorded.pop(package)
-            has_files.add(package)
-        elif package in has_files and trigger is not Trigger.FAIL:
-            work_end = begin
-    return Span(package, status, begin, work_end, end)
+    return Analysis(told.seconds, path, gated, durations(history.events), work)
 
 
 def _overlap(spans: Iterable[Span]) -> bool:
@@ -154,15 +105,6 @@ def _overlap(spans: Iterable[Span]) -> bool:
         if all(running):
             return True
     return False
-
-
-def _length(intervals: Iterable[tuple[float, float]]) -> float:
-    """Measure the union of intervals."""
-    total, reached = 0.0, float("-inf")
-    for begin, end in sorted(intervals):
-        total += max(0.0, end - max(begin, reached))
-        reached = max(reached, end)
-    return total
 
 
 def _critical_path(run: RunState, work: Mapping[str, Mapping[PackageStatus, float]], *, gated: bool) -> Iterator[Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from releasekit.errors import E, ReleaseKitError
@@ -25,7 +26,7 @@ class Event(NamedTuple):
     """One package's part of one record.
 
     Attributes:
-        seq: The record's number in the journal, from 1.
+        seq: The record's number in the journal, from 1; 0 if it was told before it had one.
         time: When it was recorded, in UTC.
         package: The package.
         trigger: What happened; None if the package joined the run.
@@ -86,7 +87,9 @@ def durations(events: Iterable[Event]) -> dict[str, dict[PackageStatus, float]]:
         events: What happened, in order.
 
     Returns:
-        Package → status → seconds. The status that a package stands in now is not over, and not in it.
+        Package → status → seconds. The status that a package stands in now is not over, and not in it. A pause between
+        two processes is, where the first came to an orderly end: nothing was in flight then, so no `recover` tells of
+        it, and the packages did stand `failed` or `pending`. `spans` has only what was in flight.
     """
     taken: dict[str, dict[PackageStatus, float]] = {}
     for event in events:
@@ -96,32 +99,64 @@ def durations(events: Iterable[Event]) -> dict[str, dict[PackageStatus, float]]:
     return taken
 
 
-def _events(records: Iterable[Record]) -> Iterator[Event]:
-    """Take records apart.
+class Teller:
+    """Makes events of what happens to a run, with its clock.
 
     Between the last record before a `recover` and that nobody may have been at work: for no package does this time
     count, also where a run that was stopped took packages back by itself. Nor does time go back where a clock did.
+
+    Args:
+        events: What happened before.
+
+    Attributes:
+        time: When something happened last; None if nothing did.
+        at: The same on the run's clock: see `Event.at`.
     """
-    entered: dict[str, float] = {}
-    at = 0.0
-    last: datetime | None = None
-    trigger: Trigger | None = None
+
+    def __init__(self, events: Sequence[Event] = ()) -> None:
+        self.time = events[-1].time if events else None
+        self.at = events[-1].at if events else 0.0
+        self._trigger = events[-1].trigger if events else None
+        self._entered = {event.package: event.at for event in events if event.source is not event.target}
+
+    def pass_until(self, time: datetime, trigger: Trigger | None) -> None:
+        """Have the clock go on until something happens."""
+        resumed = trigger is Trigger.RECOVER and self._trigger is not Trigger.RECOVER
+        if self.time and not resumed:
+            self.at += max(0.0, (time - self.time).total_seconds())
+        self.time, self._trigger = time, trigger
+
+    def tell(  # noqa: PLR0913  # what an event has, by keyword
+        self,
+        package: str,
+        target: PackageStatus,
+        *,
+        seq: int = 0,
+        trigger: Trigger | None = None,
+        source: PackageStatus | None = None,
+        carried: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Event:
+        """Make an event of what happens at the time that the clock has come to; a `seq` of 0 if no record has it."""
+        assert self.time  # noqa: S101  # `pass_until` was called
+        seconds = self.at - self._entered.get(package, self.at) if source else 0.0
+        if source is not target:
+            self._entered[package] = self.at
+        return Event(seq, self.time, package, trigger, source, target, seconds, carried, self.at)
+
+
+def _events(records: Iterable[Record]) -> Iterator[Event]:
+    """Take records apart."""
+    teller = Teller()
     for record in records:
         time = datetime.fromisoformat(record.time)
         if not time.tzinfo:
             raise ValueError(f"{record.time} says no time zone")
-        time = time.astimezone(UTC)
-        resumed = record.trigger is Trigger.RECOVER and trigger is not Trigger.RECOVER
-        if last and not resumed:
-            at += max(0.0, (time - last).total_seconds())
-        last, trigger = time, record.trigger
+        teller.pass_until(time.astimezone(UTC), record.trigger)
         for declared in record.declared or ():
-            entered[declared.name] = at
-            yield Event(record.seq, time, declared.name, None, None, declared.status, 0.0, {}, at)
+            yield teller.tell(declared.name, declared.status, seq=record.seq)
         source, target = record.source, record.target
         if source and target:
             carried = {name: value for name in _CARRIED if (value := getattr(record, name)) is not None}
-            seconds = at - entered[record.package]
-            if source is not target:
-                entered[record.package] = at
-            yield Event(record.seq, time, record.package, trigger, source, target, seconds, carried, at)
+            yield teller.tell(
+                record.package, target, seq=record.seq, trigger=record.trigger, source=source, carried=carried
+            )
