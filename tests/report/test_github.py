@@ -141,7 +141,7 @@ def test_a_move_says_how_long_the_package_stood_where_it_was(monkeypatch: pytest
         getattr(package, trigger)()
         now[0] += 20
 
-    assert [line.rpartition(", ")[2] for line in written[0].splitlines()[2:-1]] == ["20s"] * 3
+    assert [line.rpartition(", ")[2] for line in written[0].splitlines()[2:-1]] == ["20 s"] * 3
 
 
 def test_what_has_not_ended_is_a_group_at_the_end() -> None:
