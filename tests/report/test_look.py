@@ -32,7 +32,7 @@ def test_a_history_that_can_t_be_trusted_is_told_rather_than_left_out(
     run.init_package("core")
     event = records.Event
     with RunStore.create(tmp_path / STATE_FILENAME, run) as store:
-        monkeypatch.setattr(records, "Event", lambda _time, *more: event("yesterday", *more))  # type: ignore[arg-type]  # as a damaged journal
+        monkeypatch.setattr(records, "Event", lambda _time, *more: event("yesterday", *more))  # type: ignore[arg-type]
         store.state["core"].start_building()
 
     with pytest.raises(ReleaseKitError, match="has a time that is none") as caught:
