@@ -149,6 +149,28 @@ def test_without_the_gate_a_slow_requirement_counts_and_a_slow_build_of_the_depe
     assert analysis.makespan == 12
 
 
+def test_of_several_requirements_the_one_that_took_longest_is_on_the_path(story: Story) -> None:
+    analysis = story.analysed(
+        run(a="", z="", top="a z"),
+        """
+        0 a start_building
+        0 z start_building
+        0 top start_building
+        1 a record_artifacts
+        0 z record_artifacts
+        0 top record_artifacts
+        0 a start_publishing
+        0 z start_publishing
+        0.25 z start_verifying confirm
+        0.25 a start_verifying confirm
+        0 top start_publishing
+        0.25 top start_verifying confirm
+        """,
+    )
+
+    assert path_of(analysis)[1:] == [("a", "publishing", 0.5), ("top", "publishing", 0.25)]
+
+
 def test_waiting_with_built_files_is_no_work(story: Story) -> None:
     analysis = story.analysed(run(core=""), "0 core start_building\n2 core record_artifacts\n100 core start_publishing")
     assert analysis.work["core"] == {BUILDING: 2, PUBLISHING: 0}
