@@ -31,11 +31,13 @@ def refuse_released(file: Path, workspace: Path) -> None:
     loaded = load_workspace(workspace)
     root = loaded.root.resolve()
     directories = {package.directory.resolve(): package.name for package in loaded.packages.values()}
-    for place in {Path(os.path.realpath(file.parent), file.name), Path(os.path.realpath(file))}:
+    places = (Path(os.path.realpath(file)), Path(os.path.realpath(file.parent), file.name))
+    for place in places:
         inside = next((each for each in (place, *place.parents) if each in directories), None)
         if inside and not (inside == place.parent == root and place.name == REPORT_FILENAME):
             elsewhere = f"choose a file outside of it, or {REPORT_FILENAME} in the workspace"
             raise _refused(file, f"is in the directory of the package {directories[inside]}: {elsewhere}")
+    for place in places:
         if git.is_tracked(place):
             raise _refused(file, "is tracked by git, so a report there would change what is committed: choose another")
 
