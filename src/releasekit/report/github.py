@@ -21,8 +21,8 @@ from releasekit.lifecycle import TERMINAL, PackageStatus
 from releasekit.logging import get_logger
 from releasekit.palette import PALETTE
 from releasekit.redaction import redact
-from releasekit.report.table import HEADINGS, rows, span
-from releasekit.report.words import counts
+from releasekit.report.table import HEADINGS, rows
+from releasekit.report.words import counts, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ class Groups:
         state.listen(self._hear)
 
     def _hear(self, moved: Transition) -> None:
-        stood = span(self._timeline.running(moved.package, time.time()))
+        stood = spell(self._timeline.running(moved.package, time.time()))
         lines = self._lines.setdefault(moved.package, [])
         lines.append(in_one_line(f"{moved.trigger}: {moved.source} → {moved.target}, {stood}"))
         lines += [in_one_line(f"  {sha256}  {name}") for name, sha256 in moved.carried.get("artifacts", {}).items()]
@@ -153,7 +153,7 @@ def summary(
     head = [
         f"### releasekit: {in_markdown(counts(state))}",
         "",
-        f"Commit {_code(state.git_sha[:12])}, index {_code(state.index)}, {span(view.timeline.total())} at work.",
+        f"Commit {_code(state.git_sha[:12])}, index {_code(state.index)}, {spell(view.timeline.total())} at work.",
         "",
         *([_stopped(error), ""] if error else []),
         f"|{'|'.join(HEADINGS)}|",

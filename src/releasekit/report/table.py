@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 HEADINGS: Final = ("", "package", "version", "status", "time", "")
 BAR: Final = 40  # cells
-span = spell  # what `github` calls it
+
 
 _FIRST: Final = (*IN_FLIGHT, PackageStatus.FAILED, PackageStatus.PENDING)
 _NAME, _VERSION, _STATUS, _TIME, _NOTE = range(1, len(HEADINGS))
