@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import diagrams, journal, lifecycle, loading, memory, report, startup
+from tests.benchmarks import diagrams, journal, lifecycle, loading, memory, planning, report, startup
 from tests.benchmarks.measure import IN_MEMORY, file_system, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measure import Result
 
-NAMES = ("diagrams", "journal", "lifecycle", "loading", "memory", "report", "startup")
+NAMES = ("diagrams", "journal", "lifecycle", "loading", "memory", "planning", "report", "startup")
 
 
 def main(arguments: list[str]) -> int:
@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
             "lifecycle": lifecycle.results,
             "loading": partial(loading.results, scratch),
             "memory": partial(memory.results, scratch),
+            "planning": partial(planning.results, scratch),
             "report": partial(report.results, scratch),
             "startup": startup.results,
         }

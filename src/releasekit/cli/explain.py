@@ -147,10 +147,15 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "command again: what is there is not sent twice. --verify-timeout sets the patience."
     ),
     E.WORKSPACE_CYCLE: (
-        "Packages require each other in a circle, so none can be published first. The message shows the circle; "
-        "make one of its requirements optional (an extra), or merge packages."
+        "Packages require each other in a circle, at run time or to be built, so none can be published first. The "
+        "message shows the circle; make one of its requirements optional, or merge packages. What only extras and "
+        "dependency groups ask for makes no circle: `releasekit plan` notes where it is not waited for."
     ),
-    E.WORKSPACE_INVALID: ("A pyproject.toml is not what it should be; the message names the file and the key."),
+    E.WORKSPACE_INVALID: (
+        "A pyproject.toml, uv.toml or uv.lock is not what it should be, or what a release needs is known only after a "
+        "build; the message names the file and the key. Dynamic dependencies are taken from uv.lock, which `uv lock` "
+        "writes."
+    ),
     E.WORKSPACE_NOT_FOUND: ("There is no uv workspace in that directory: no pyproject.toml, or no package in it."),
 }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from releasekit.pipeline.index import Index
     from releasekit.state import PackageState, RunState
+    from releasekit.workspace import Workspace
 
 
 @click.command("plan")
@@ -38,12 +39,18 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
         asyncio.run(_skip_complete(plan, pipeline.choose_index(index_name, found, look_only=True)))
     packages = list(plan.packages.values())
     if as_json:
-        fields = ("name", "version", "level", "requires", "status", "reason")
-        output.print_json({"packages": [{field: getattr(p, field) for field in fields} for p in packages]})
+        output.print_json(
+            {"packages": [_told(p, found) for p in packages], "notes": [n._asdict() for n in found.notes]}
+        )
         return
     rows = [[*map(in_one_line, (str(p.level), p.name, p.version, _why(p)))] for p in packages]
     for line in columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
+    if found.notes:
+        click.echo()
+    for note in found.notes:
+        hint = f" ({note.hint})" if note.hint else ""
+        click.echo(f"note: {in_one_line(f'{note.package} {note.text}{hint}')}")
     wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
     click.echo(f"\n{wanted} of {len(packages)} to be published.")
     again = output.command_line("publish", str(workspace), "--index", index_name or "NAME")
@@ -53,6 +60,12 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
 async def _skip_complete(plan: RunState, index: Index) -> None:
     async with contextlib.aclosing(index):
         await pipeline.skip_complete(plan, index)
+
+
+def _told(package: PackageState, found: Workspace) -> dict[str, object]:
+    fields = ("name", "version", "level", "requires", "status", "reason")
+    told = {field: getattr(package, field) for field in fields}
+    return told | {"build_requires": found.packages[package.name].build_requires}
 
 
 def _why(package: PackageState) -> str:

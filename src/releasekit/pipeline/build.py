@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from releasekit.errors import E
 from releasekit.persistence import atomic
 from releasekit.pipeline import process
+from releasekit.pipeline.build_requirements import CONSTRAINTS_FILENAME, offer_built
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.outcome import StepError
@@ -98,17 +99,20 @@ class Builder:
             shutil.rmtree(fresh, ignore_errors=True)
 
     async def _uv_build(self, package: Package, target: Path) -> None:
+        offered = await asyncio.to_thread(offer_built, package, self.directory, target)
         command = [
             process.find_uv(),
             "build",
             "--out-dir",
             str(target),
+            *offered.arguments,
             str(package.directory),
         ]
         # Builds run other people's code: it is not shown what may publish.
         withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
         # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
-        environ = {"SOURCE_DATE_EPOCH": str(self.source_date_epoch), **withheld, **process.ELSEWHERE}
+        epoch = str(self.source_date_epoch)
+        environ = {"SOURCE_DATE_EPOCH": epoch, **withheld, **process.ELSEWHERE, **offered.environ}
         try:
             await process.run(command, cwd=self.root, environ=environ, timeout=self.timeout)
         except process.CommandTimeoutError as error:
@@ -130,6 +134,7 @@ def _keep(
     package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None
 ) -> Mapping[str, str]:
     (fresh / ".gitignore").unlink(missing_ok=True)  # uv adds it, and only newer ones have an option not to
+    (fresh / CONSTRAINTS_FILENAME).unlink(missing_ok=True)
     built = digests_in(fresh)
     foreign = [name for name in built if not belongs(name, package.name, package.version)]
     if foreign or not is_complete(built):

@@ -34,6 +34,8 @@ LOST: Final = (
     "--fresh; if it only lags, run the same command again"
 )
 
+_NOT_BUILT: Final = {PackageStatus.PENDING, PackageStatus.FAILED}
+
 
 class _HeldError(Exception):
     """The package may not go on in this run, through no fault of its own."""
@@ -80,6 +82,7 @@ class Orchestrator:
         self._questions = asyncio.Semaphore(AT_A_TIME)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._settled: dict[str, asyncio.Event] = {}
+        self._builds: dict[str, asyncio.Event] = {}
         self._uploading: set[str] = set()
 
     async def run(self) -> None:
@@ -125,6 +128,7 @@ class Orchestrator:
     async def _each(self, names: Iterable[str], *stages: Callable[[PackageState], Awaitable[None]]) -> None:
         """Take packages through stages, side by side; return when every one is through or out."""
         self._settled = {name: asyncio.Event() for name in names}
+        self._builds = {name: asyncio.Event() for name in self._settled}
         async with asyncio.TaskGroup() as tasks:
             self._tasks = {name: tasks.create_task(self._attempt(name, *stages)) for name in self._settled}
 
@@ -141,11 +145,22 @@ class Orchestrator:
             self._settled[name].set()
 
     async def _build(self, package: PackageState) -> None:
-        async with self._turn():
-            await self._move(package.start_building)
-            artifacts = await self.steps.build(self.packages[package.name], package.artifacts)
-            if artifacts != package.artifacts:
-                await self._move(package.record_artifacts, artifacts)
+        try:
+            await self._build_requirements(package)
+            async with self._turn():
+                await self._move(package.start_building)
+                artifacts = await self.steps.build(self.packages[package.name], package.artifacts)
+                if artifacts != package.artifacts:
+                    await self._move(package.record_artifacts, artifacts)
+        finally:
+            self._builds[package.name].set()
+
+    async def _build_requirements(self, package: PackageState) -> None:
+        for required in self.packages[package.name].build_requires:
+            if required in self._builds:
+                await self._builds[required].wait()
+            if self.state[required].status in _NOT_BUILT:
+                raise _HeldError
 
     async def _release(self, package: PackageState) -> None:
         await self._requirements(package)

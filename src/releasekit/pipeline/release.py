@@ -20,7 +20,7 @@ from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import has_arrived, may_be_sent
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, UvSteps
 from releasekit.state import STATE_FILENAME, journal_path
-from releasekit.workspace import load_workspace
+from releasekit.workspace import load_workspace, log_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +146,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
         ReleaseKitError: It may not, or can't.
     """
     workspace = load_workspace(request.workspace)
+    log_notes(workspace.notes)
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)
     git.refuse_tracked(path, journal_path(path))

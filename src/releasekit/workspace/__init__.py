@@ -1,9 +1,13 @@
 """The input: which packages there are, their versions, and who requires whom.
 
 What counts as a member is uv's to say, so this room follows uv: `globs` has its pattern language, `discover`
-its rules for members, `pyproject` reads one file, `graph` orders the packages, `load` puts it together.
+its rules for members, `pyproject` reads one file and `uv_lock` the lock, `requirements` says what a member asks for and
+`knowledge` which of the two files is believed, `edges` and `graph` order the packages, `indexes` has where they can go,
+`load` puts it together, and `notes` says what is worth knowing besides.
 """
 
-from releasekit.workspace.load import Index, Package, Workspace, is_left_out, load_workspace
+from releasekit.workspace.indexes import Index
+from releasekit.workspace.load import Package, Workspace, is_left_out, load_workspace
+from releasekit.workspace.notes import Note, NoteKind, log_notes
 
-__all__ = ["Index", "Package", "Workspace", "is_left_out", "load_workspace"]
+__all__ = ["Index", "Note", "NoteKind", "Package", "Workspace", "is_left_out", "load_workspace", "log_notes"]

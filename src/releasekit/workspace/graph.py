@@ -1,16 +1,20 @@
 """Who requires whom, as levels: a package's level is the length of its longest chain of requirements.
 
-Pure, iterative and linear in packages plus requirements, so that a chain of any length is fine.
+What is soft orders where it can: `drop_from_cycles` says which soft requirements must go, so that no cycle is left.
+
+Pure, iterative and linear in packages plus requirements, so that a chain of any length is fine; only soft requirements
+within cycles cost more.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class CycleError(ReleaseKitError):
@@ -18,23 +22,31 @@ class CycleError(ReleaseKitError):
 
     Attributes:
         cycle: The packages, each requiring the next and the last requiring the first.
+        why: For each, why it requires the next; empty where it simply does, at run time.
     """
 
-    def __init__(self, cycle: tuple[str, ...]) -> None:
+    def __init__(self, cycle: tuple[str, ...], why: tuple[str, ...] = ()) -> None:
+        reasons = (f" ({reason})" if reason else "" for reason in why or ("",) * len(cycle))
+        following = "".join(f" → {name}{reason}" for name, reason in zip((*cycle[1:], cycle[0]), reasons, strict=True))
         super().__init__(
             E.WORKSPACE_CYCLE,
-            f"the packages require each other: {' → '.join((*cycle, cycle[0]))}",
-            "take one of these out of `project.dependencies`, or move it to an extra: extras don't count",
+            f"the packages require each other: {cycle[0]}{following}",
+            "take one of these out of `project.dependencies` or `build-system.requires`, or move it to an extra: one "
+            "that closes a cycle is not waited for",
         )
-        self.args = (cycle,)
+        self.args = (cycle, why)
         self.cycle = cycle
+        self.why = why
 
 
-def assign_levels(requires: Mapping[str, Iterable[str]]) -> dict[str, int]:
+def assign_levels(
+    requires: Mapping[str, Iterable[str]], why: Callable[[str, str], str] = lambda _name, _required: ""
+) -> dict[str, int]:
     """Give every package its level.
 
     Args:
         requires: Package → the packages that it requires, every one of which is a key as well.
+        why: Says why a package requires another, for the error.
 
     Returns:
         Package → 0 if it requires nothing, else one more than the highest level among what it requires.
@@ -56,8 +68,33 @@ def assign_levels(requires: Mapping[str, Iterable[str]]) -> dict[str, int]:
             if not missing[dependent]:
                 ready.append(dependent)
     if len(ready) < len(missing):
-        raise CycleError(_find_cycle({name: required for name, required in missing.items() if required}))
+        cycle = _find_cycle({name: required for name, required in missing.items() if required})
+        raise CycleError(cycle, tuple(map(why, cycle, (*cycle[1:], cycle[0]))))
     return levels
+
+
+def drop_from_cycles(
+    requires: Mapping[str, Iterable[str]], soft: Iterable[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    """Choose the soft requirements that must go, so that there is no cycle: few, and the same ones every time.
+
+    To find the fewest is as hard as problems get, so two orders are tried, in which each one stays that closes no cycle
+    with those before it. One of them takes those first that many share an end with: where many cycles lead through one
+    requirement, that one goes.
+
+    Args:
+        requires: Package → the packages that it requires in any case, every one of which is a key as well. No cycle.
+        soft: Pairs of a package and one that it requires if that can be.
+
+    Returns:
+        Those of the soft ones to be dropped.
+    """
+    soft = sorted(set(soft))
+    tangle = _tangle(requires, soft)
+    inside = [(name, required) for name, required in soft if name in tangle and required in tangle]
+    begins, ends = Counter(name for name, _ in inside), Counter(required for _, required in inside)
+    crowded = sorted(inside, key=lambda pair: -max(begins[pair[0]], ends[pair[1]]))
+    return min((_drop(requires, tangle, order) for order in (inside, crowded)), key=len)
 
 
 def _find_cycle(missing: Mapping[str, set[str]]) -> tuple[str, ...]:
@@ -70,3 +107,51 @@ def _find_cycle(missing: Mapping[str, set[str]]) -> tuple[str, ...]:
     cycle = list(walked)[walked[name] :]
     first = cycle.index(min(cycle))
     return (*cycle[first:], *cycle[:first])
+
+
+def _tangle(requires: Mapping[str, Iterable[str]], soft: Iterable[tuple[str, str]]) -> set[str]:
+    """Name the packages that are in cycles, or between two, if everything soft is taken in."""
+    ahead: dict[str, set[str]] = {name: set(required) for name, required in requires.items()}
+    for name, required in soft:
+        ahead[name].add(required)
+    behind: dict[str, set[str]] = {name: set() for name in requires}
+    for name, some in ahead.items():
+        for each in some:
+            behind[each].add(name)
+    left = set(ahead)
+    for forwards, backwards in ((ahead, behind), (behind, ahead)):
+        free = [name for name in left if not forwards[name]]
+        for name in free:
+            left.discard(name)
+            for other in backwards[name]:
+                forwards[other].discard(name)
+                if not forwards[other] and other in left:
+                    free.append(other)
+    return left
+
+
+def _drop(
+    requires: Mapping[str, Iterable[str]], tangle: set[str], soft: Sequence[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    """Take soft requirements in, one by one, but for those that close a cycle.
+
+    What a package reaches are the bits of one number.
+    """
+    hard = {name: tangle.intersection(requires[name]) for name in tangle}
+    reached: dict[str, int] = {}
+    bits = {name: 1 << position for position, name in enumerate(tangle)}
+    for name in sorted(hard, key=assign_levels(hard).__getitem__):
+        reached[name] = 0
+        for required in hard[name]:
+            reached[name] |= reached[required] | bits[required]
+    dropped = set()
+    for name, required in soft:
+        own = bits[name]
+        if name == required or reached[required] & own:
+            dropped.add((name, required))
+        elif not reached[name] & bits[required]:
+            gained = reached[required] | bits[required]
+            for other, reach in reached.items():
+                if reach & own or other == name:
+                    reached[other] = reach | gained
+    return frozenset(dropped)

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from releasekit.redaction import keep_secret
 from releasekit.workspace.discover import find_members, read_root
-from releasekit.workspace.graph import assign_levels
-from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError, read_uv_toml
+from releasekit.workspace.edges import connect
+from releasekit.workspace.indexes import read_indexes
+from releasekit.workspace.knowledge import know
+from releasekit.workspace.notes import Note, NoteKind
+from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from releasekit.workspace.discover import Member
-    from releasekit.workspace.pyproject import PyProject, UvIndex
+    from releasekit.workspace.edges import Edges
+    from releasekit.workspace.indexes import Index
 
 _PRIVATE: Final = "Private ::"
 _NO_PACKAGE: Final = "tool.uv.package is false"
 _HAS_CLASSIFIER: Final = "it has the classifier"
 _NOT_BUILT: Final = "it has no [build-system], so uv does not build it"
-_QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
-_EXTRA: Final = re.compile(r"\bextras?\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,12 @@ class Package:
         name: Its canonical name.
         version: Its normalised version; empty for a skipped one that has none.
         directory: Where it is, absolute.
-        requires: The members that it requires at run time, sorted.
+        requires: The members that are published before it, sorted: those that it requires at run time or to be built,
+            and those that its extras and groups ask for, unless that would close a cycle.
         level: How many packages deep its longest chain of requirements is, from 0.
         skip_reason: Why it is not to be released; empty if it is.
+        build_requires: The members that are built before it, sorted: those that it requires to be built, and what these
+            require at run time.
     """
 
     name: str
@@ -52,21 +53,7 @@ class Package:
     requires: tuple[str, ...]
     level: int
     skip_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """A package index that the workspace declares.
-
-    Attributes:
-        name: What it is called there.
-        url: Where packages are found.
-        publish_url: Where packages are uploaded; empty when the workspace does not say.
-    """
-
-    name: str
-    url: str
-    publish_url: str
+    build_requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +66,14 @@ class Workspace:
         indexes: Name → index.
         index_file: The file of the root where they are declared, as uv looks them up: its uv.toml if it has one, and
             then nowhere else.
+        notes: What else is worth knowing of it.
     """
 
     root: Path
     packages: Mapping[str, Package]
     indexes: Mapping[str, Index]
     index_file: str = FILENAME
+    notes: tuple[Note, ...] = ()
 
     @property
     def index_table(self) -> str:
@@ -105,16 +94,19 @@ def load_workspace(root: Path) -> Workspace:
     root = Path(os.path.abspath(root))  # noqa: PTH100  # resolve() would rename what the user named
     content = read_root(root)
     members = _by_name(find_members(root, content))
-    requires = {name: _requires(name, member, members.keys()) for name, member in members.items()}
-    levels = assign_levels(requires)
+    reasons = {name: _skip_reason(member) for name, member in members.items()}
+    released = [name for name, reason in reasons.items() if not reason]
+    known = know(root, members, released)
+    edges = connect(known.wanted, known.to_build, released)
     packages = [
-        _package(name, members[name], requires[name], levels[name])
-        for name in sorted(members, key=lambda name: (levels[name], name))
+        _package(name, members[name], reasons[name], edges)
+        for name in sorted(members, key=lambda name: (edges.levels[name], name))
     ]
     return Workspace(
         root,
         MappingProxyType({package.name: package for package in packages}),
-        *_indexes(root, content),
+        *read_indexes(root, content),
+        notes=(*known.notes, *_dropped(edges)),
     )
 
 
@@ -135,11 +127,25 @@ def _by_name(members: Iterable[Member]) -> dict[str, Member]:
     return named
 
 
-def _package(name: str, member: Member, requires: tuple[str, ...], level: int) -> Package:
-    reason = _skip_reason(member)
+def _package(name: str, member: Member, reason: str, edges: Edges) -> Package:
     if not reason:
         _refuse_dynamic(member)
-    return Package(name, _version(member, optional=bool(reason)), member.directory, requires, level, reason)
+    return Package(
+        name,
+        _version(member, optional=bool(reason)),
+        member.directory,
+        tuple(sorted(edges.requires[name])),
+        edges.levels[name],
+        reason,
+        tuple(sorted(edges.building[name])),
+    )
+
+
+def _dropped(edges: Edges) -> Iterator[Note]:
+    for name, dropped in edges.dropped.items():
+        askers = ", ".join(dict.fromkeys(dropped.values()))
+        text = f"does not wait for {', '.join(dropped)}, which its {askers} would have: that would close a cycle"
+        yield Note(NoteKind.REQUIREMENTS_DROPPED, name, tuple(dropped), text)
 
 
 def _skip_reason(member: Member) -> str:
@@ -160,7 +166,7 @@ def is_left_out(reason: str) -> bool:
 
 
 def _refuse_dynamic(member: Member) -> None:
-    for key in ("version", "dependencies"):
+    for key in ("version",):
         if key in member.project.dynamic:
             raise InvalidWorkspaceError(
                 member.path,
@@ -180,42 +186,3 @@ def _version(member: Member, *, optional: bool) -> str:
         return str(Version(given))
     except InvalidVersion:
         raise InvalidWorkspaceError(member.path, "project.version", f"is {given!r:.200}, no version") from None
-
-
-def _requires(name: str, member: Member, members: Iterable[str]) -> tuple[str, ...]:
-    required = set()
-    for position, line in enumerate(member.project.dependencies):
-        try:
-            required.add(_hard_requirement(line))
-        except InvalidRequirement as error:
-            problem = f"is {line!r:.200}, no requirement: {str(error).partition(chr(10))[0]}"
-            raise InvalidWorkspaceError(member.path, f"project.dependencies[{position}]", problem) from None
-    return tuple(sorted(required.intersection(members) - {name}))
-
-
-@lru_cache(maxsize=65_536)  # members of one workspace tend to require the same things
-def _hard_requirement(line: str) -> str:
-    """Name what a requirement asks for; nothing if it only holds when an extra is asked for."""
-    requirement = Requirement(line)
-    if requirement.marker and _EXTRA.search(_QUOTED.sub("", str(requirement.marker))):
-        return ""
-    return canonicalize_name(requirement.name)
-
-
-def _indexes(root: Path, content: PyProject) -> tuple[Mapping[str, Index], str]:
-    """Look where uv looks: a uv.toml hides the indexes of the pyproject.toml beside it, even if it has none."""
-    hiding = read_uv_toml(root)
-    if hiding:
-        return _by_index_name(root / UV_FILENAME, "index", hiding.index), UV_FILENAME
-    return _by_index_name(root / FILENAME, "tool.uv.index", content.tool.uv.index), FILENAME
-
-
-def _by_index_name(path: Path, place: str, given: Iterable[UvIndex]) -> Mapping[str, Index]:
-    indexes: dict[str, Index] = {}
-    for index in given:
-        keep_secret(index.url, index.publish_url)  # before anything can be said of them
-        if index.name in indexes:
-            raise InvalidWorkspaceError(path, place, f"has the name {index.name!r} twice")
-        if index.name:  # others can't be asked for
-            indexes[index.name] = Index(index.name, index.url, index.publish_url)
-    return MappingProxyType(indexes)

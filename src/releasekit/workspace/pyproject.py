@@ -6,15 +6,16 @@ names the file and the key.
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import tomli  # tomllib, but compiled: parsing is most of what loading a large workspace takes
 from msgspec import Struct, field
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence import codec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FILENAME: Final = "pyproject.toml"
@@ -39,14 +40,21 @@ class InvalidWorkspaceError(ReleaseKitError):
         self.place = place
 
 
-class Project(Struct):
+class Project(Struct, rename="kebab"):
     """The table `[project]`."""
 
     name: str | None = None
     version: str | None = None
     dependencies: list[str] = []
+    optional_dependencies: dict[str, list[str]] = {}
     dynamic: list[str] = []
     classifiers: list[str] = []
+
+
+class BuildSystem(Struct):
+    """The table `[build-system]`."""
+
+    requires: list[str] = []
 
 
 class UvWorkspace(Struct):
@@ -64,13 +72,14 @@ class UvIndex(Struct, rename="kebab"):
     publish_url: str = ""
 
 
-class Uv(Struct):
+class Uv(Struct, rename="kebab"):
     """The table `[tool.uv]`."""
 
     package: bool | None = None
     managed: bool = True
     workspace: UvWorkspace | None = None
     index: list[UvIndex] = []
+    dev_dependencies: list[str] = []
 
 
 class Tool(Struct):
@@ -83,7 +92,8 @@ class PyProject(Struct, rename="kebab"):
     """What a pyproject.toml holds."""
 
     project: Project | None = None
-    build_system: dict[str, Any] | None = None
+    build_system: BuildSystem | None = None
+    dependency_groups: dict[str, list[str | dict[str, Any]]] = {}
     tool: Tool = field(default_factory=Tool)
 
 
@@ -104,7 +114,7 @@ def read(path: Path) -> PyProject:
         NotADirectoryError: What should be its directory is a file.
         InvalidWorkspaceError: It can't be read, or is not a pyproject.toml.
     """
-    return _read(path, PyProject)
+    return read_toml(path, PyProject)
 
 
 def read_uv_toml(root: Path) -> UvToml | None:
@@ -114,15 +124,27 @@ def read_uv_toml(root: Path) -> UvToml | None:
         InvalidWorkspaceError: It can't be read, or is not a uv.toml.
     """
     try:
-        return _read(root / UV_FILENAME, UvToml)
+        return read_toml(root / UV_FILENAME, UvToml)
     except FileNotFoundError:
         return None
 
 
-def _read(path: Path, kind: type[T]) -> T:
+def read_toml(path: Path, kind: type[T], parse: Callable[[str], Any] = tomli.loads) -> T:
+    """Read a file of TOML and check its types.
+
+    Args:
+        path: The file.
+        kind: The `msgspec.Struct` that it must be.
+        parse: Parses its text; raises a `ValueError` for what is not TOML.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        NotADirectoryError: What should be its directory is a file.
+        InvalidWorkspaceError: It can't be read, or is something else.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")  # uv accepts a byte order mark too
-        return codec.convert(tomllib.loads(text), kind)
+        return codec.convert(parse(text), kind)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
