@@ -1,24 +1,26 @@
 """Planning a workspace of 400 members, with uv.lock and without, against parsing its pyproject files with tomllib.
 
 The members are as those of real workspaces: a few requirements on each other and on packages from elsewhere, extras, a
-group; the lock has the other packages too, whose files make most of it. What counts is the time of the processor.
+group; the lock has the other packages too, whose files make most of it. Each plan is the first one of a fresh process,
+and they take turns. What counts is the time of the processor, without what imports take.
 """
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from functools import partial
+from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.measure import Result, in_turns, quotient
+from tests.benchmarks.measure import Result, in_turns, python, quotient
 
 from releasekit.pipeline import declare
 from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 MEMBERS = 400
 OTHERS = 300  # packages from elsewhere
@@ -112,7 +114,10 @@ def make(root: Path, *, lock: bool) -> Path:
         fast = f"other-{number % OTHERS}"
         directory = root / "packages" / f"member-{number}"
         directory.mkdir(parents=True)
-        runtime = [*(f'"{name}>=1,<2"' for name in needed), *(f"\"{name}>=2; python_version < '4'\"" for name in others)]
+        runtime = [
+            *(f'"{name}>=1,<2"' for name in needed),
+            *(f"\"{name}>=2; python_version < '4'\"" for name in others),
+        ]
         text = _MEMBER.format(
             number=number,
             runtime=", ".join(runtime),
@@ -128,7 +133,7 @@ def make(root: Path, *, lock: bool) -> Path:
                 resolved="".join(f'    {{ name = "{name}" }},\n' for name in (*needed, *others)),
                 runtime="".join(f'    {{ name = "{name}", editable = "packages/{name}" }},\n' for name in needed)
                 + "".join(f'    {{ name = "{name}", specifier = ">=2" }},\n' for name in others),
-                fast=f"    {{ name = \"{fast}\", marker = \"extra == 'fast'\", specifier = \">=1.5\" }},\n",
+                fast=f'    {{ name = "{fast}", marker = "extra == \'fast\'", specifier = ">=1.5" }},\n',
             )
         )
     for number in range(OTHERS):
@@ -153,23 +158,23 @@ def parse(root: Path) -> None:
         tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def timed(call: Callable[[], None]) -> float:
-    """Say how many seconds of the processor a call took."""
-    begun = process_time()
-    call()
-    return process_time() - begun
+WAYS: dict[str, Callable[[Path], None]] = {"plan": plan, "parse": parse}
+
+
+def seconds_in_a_process(way: str, root: Path) -> float:
+    return float(python("-m", __name__, way, str(root)))
 
 
 def results(directory: Path) -> list[Result]:
     """Measure."""
     roots = {lock: make(directory / f"planned-{lock}", lock=lock) for lock in (False, True)}
     size = (roots[True] / "uv.lock").stat().st_size
-    calls = {
-        "without uv.lock": partial(plan, roots[False]),
-        f"with a uv.lock of {size / 1e6:.1f} MB": partial(plan, roots[True]),
-        "": partial(parse, roots[False]),
+    turns = {
+        "without uv.lock": partial(seconds_in_a_process, "plan", roots[False]),
+        f"with a uv.lock of {size / 1e6:.1f} MB": partial(seconds_in_a_process, "plan", roots[True]),
+        "": partial(seconds_in_a_process, "parse", roots[False]),
     }
-    seconds = in_turns({name: partial(timed, call) for name, call in calls.items()}, ROUNDS)
+    seconds = in_turns(turns, ROUNDS)
     least = min(seconds[""])
     rows = []
     for name, times in list(seconds.items())[:2]:
@@ -179,3 +184,13 @@ def results(directory: Path) -> list[Result]:
         rows.append(Result(title, shown, than, quotient(times, seconds[""])))
         rows.append(Result(title, shown, f"{LIMIT * 1000:.0f} ms", best / LIMIT, 1))
     return rows
+
+
+def main(way: str, root: Path) -> None:
+    begun = process_time()
+    WAYS[way](root)
+    print(process_time() - begun)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

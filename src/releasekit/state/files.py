@@ -97,7 +97,7 @@ def replay(fd: int, journal: Path, path: Path, keep: list[records.Record] | None
         StateCorruptedError: It can't be trusted.
     """
     try:
-        with _uncollected():
+        with uncollected():
             reader = Reader(fd, records.Header, records.Record)
             packages = records.replay(reader, keep)
     except JournalError as error:
@@ -119,7 +119,7 @@ def warn_of(replayed: Replayed, journal: Path) -> None:
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Keep the garbage collector from walking over all packages again and again while they become more."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from releasekit.state.files import uncollected
 from releasekit.workspace.discover import find_members, read_root
 from releasekit.workspace.edges import connect
 from releasekit.workspace.indexes import read_indexes
@@ -91,7 +92,11 @@ def load_workspace(root: Path) -> Workspace:
         ReleaseKitError: There is no workspace (`E.WORKSPACE_NOT_FOUND`), it can't be released as it is written
             (`E.WORKSPACE_INVALID`), or its packages require each other (`E.WORKSPACE_CYCLE`).
     """
-    root = Path(os.path.abspath(root))  # noqa: PTH100  # resolve() would rename what the user named
+    with uncollected():  # which saves a fifth of the time
+        return _load(Path(os.path.abspath(root)))  # noqa: PTH100  # resolve() would rename what the user named
+
+
+def _load(root: Path) -> Workspace:
     content = read_root(root)
     members = _by_name(find_members(root, content))
     reasons = {name: _skip_reason(member) for name, member in members.items()}

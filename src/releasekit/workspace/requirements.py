@@ -29,6 +29,9 @@ _FOR_EXTRA: Final = re.compile(r"""\bextra\s*==\s*["']([^"']*)["']|["']([^"']*)[
 _DEV: Final = "dev"
 """The group that `tool.uv.dev-dependencies` are of, for uv."""
 
+canonical: Final = lru_cache(maxsize=65_536)(canonicalize_name)
+"""`canonicalize_name`, for names that come again and again."""
+
 
 class Wanted(NamedTuple):
     """What a requirement asks for; names are canonical.
@@ -68,11 +71,11 @@ def read_requirements(member: Member) -> Requirements:
     runtime = sort_out(_parsed(member.path, "project.dependencies", project.dependencies), extras)
     for extra, lines in project.optional_dependencies.items():
         parsed = _parsed(member.path, f"project.optional-dependencies.{extra}", lines)
-        extras[canonicalize_name(extra)] += (wanted for wanted, _ in parsed)
+        extras[canonical(extra)] += (wanted for wanted, _ in parsed)
     groups: defaultdict[str, list[Wanted]] = defaultdict(list)
     for group, entries in content.dependency_groups.items():
         texts = [entry for entry in entries if isinstance(entry, str)]
-        groups[canonicalize_name(group)] += (w for w, _ in _parsed(member.path, f"dependency-groups.{group}", texts))
+        groups[canonical(group)] += (w for w, _ in _parsed(member.path, f"dependency-groups.{group}", texts))
     if content.tool.uv.dev_dependencies:
         parsed = _parsed(member.path, "tool.uv.dev-dependencies", content.tool.uv.dev_dependencies)
         groups[_DEV] += (wanted for wanted, _ in parsed)
@@ -114,7 +117,7 @@ def extras_of(marker: str) -> tuple[str, ...] | None:
     """Name the extras that a marker asks for; one without a name where it can't be told; None if it asks for none."""
     if "extra" not in marker or not _EXTRA.search(_QUOTED.sub("", marker)):
         return None
-    named = [canonicalize_name(one or other) for one, other in _FOR_EXTRA.findall(marker)]
+    named = [canonical(one or other) for one, other in _FOR_EXTRA.findall(marker)]
     return tuple(named) or ("",)
 
 

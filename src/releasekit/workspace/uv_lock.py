@@ -31,7 +31,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from releasekit.workspace.globs import is_within
 from releasekit.workspace.pyproject import InvalidWorkspaceError, read_toml
-from releasekit.workspace.requirements import Requirements, Wanted, extras_of, sort_out
+from releasekit.workspace.requirements import Requirements, Wanted, canonical, extras_of, sort_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ MAX_SIZE: Final = 64 << 20
 
 _VERSION: Final = 1
 _BLOCK: Final = "\n[[package]]\n"
-_CONFLICT: Final = re.compile(r"^(?:<{7}|={7}|>{7})", re.MULTILINE)
+_MERGED: Final = "\n<<<<<<< "
 _ELSEWHERE: Final = re.compile(r"^source = \{ (?:registry|git|url) = ", re.MULTILINE)
 
 
@@ -190,7 +190,7 @@ def _parse(text: str) -> Any:  # noqa: ANN401  # any TOML
     left, all is parsed.
     """
     text = text.replace("\r\n", "\n")
-    if '"""' in text or "'''" in text or _CONFLICT.search(text):
+    if '"""' in text or "'''" in text or _MERGED in text:
         return tomli.loads(text)
     head, *blocks = text.split(_BLOCK)
     local = [block for block in blocks[:-1] if not _ELSEWHERE.search(block)]
@@ -209,9 +209,10 @@ def _canonical(path: Path, place: str, name: str) -> str:
 
 def _add(lists: Mapping[str, list[Wanted]], given: Mapping[str, Iterable[_Entry]]) -> None:
     for name, entries in given.items():
-        lists[canonicalize_name(name)].extend(map(_wanted, entries))
+        lists[canonical(name)].extend(map(_wanted, entries))
 
 
 def _wanted(entry: _Entry) -> Wanted:
     resolved = [entry.extra] if isinstance(entry.extra, str) else entry.extra
-    return Wanted(canonicalize_name(entry.name), tuple(sorted(map(canonicalize_name, {*entry.extras, *resolved}))))
+    extras = {*entry.extras, *resolved}
+    return Wanted(canonical(entry.name), tuple(sorted(map(canonical, extras))) if extras else ())
