@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
-from tests.workspace.trees import BUILD_SYSTEM, project
-from uv import find_uv_bin
+from tests.workspace.trees import BUILD_SYSTEM, project, uv
 
 from releasekit.errors import ReleaseKitError
 
@@ -86,18 +84,6 @@ def crowd(tree: Tree) -> Tree:
     tree.file("twice/j/pyproject.toml", project("A"))
     tree.member("nested/k", more=BUILD_SYSTEM + "[tool.uv.workspace]\n")
     return tree
-
-
-def uv(tree: Tree, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run uv offline in a tree."""
-    return subprocess.run(
-        [find_uv_bin(), *arguments, "--offline"],
-        cwd=tree.root,
-        env={key: value for key, value in os.environ.items() if not key.startswith("UV_")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def our_members(tree: Tree) -> set[Path] | None:

@@ -120,12 +120,11 @@ def test_a_package_without_a_version_is_refused(tree: Tree) -> None:
     assert tree.refusal().message == f"{file}: project.version is missing"
 
 
-@pytest.mark.parametrize("key", ["version", "dependencies"])
-def test_a_dynamic_field_that_a_release_needs_is_refused(tree: Tree, key: str) -> None:
-    file = tree.member("packages/a", f"dynamic = ['readme', '{key}']")
+def test_a_dynamic_version_is_refused(tree: Tree) -> None:
+    file = tree.member("packages/a", "dynamic = ['readme', 'version']")
     error = tree.refusal()
-    assert error.message == f"{file}: project.dynamic has '{key}', which is known only after a build"
-    assert f"project.{key}" in error.hint
+    assert error.message == f"{file}: project.dynamic has 'version', which is known only after a build"
+    assert "project.version" in error.hint
 
 
 def test_other_dynamic_fields_are_fine(tree: Tree) -> None:
@@ -217,21 +216,6 @@ def test_a_requirement_that_may_hold_at_run_time_is_an_edge(tree: Tree, line: st
     assert tree.load().packages["a"].requires == ("b",)
 
 
-@pytest.mark.parametrize(
-    "line", ["b; extra == 'x'", "b; python_version < '3.12' and extra == 'x'", "b; 'x' == extra", "b; (extra=='x')"]
-)
-def test_a_requirement_of_an_extra_is_no_edge(tree: Tree, line: str) -> None:
-    tree.member("packages/a", f'dependencies = ["{line}"]')
-    tree.member("packages/b")
-    assert tree.load().packages["a"].requires == ()
-
-
-def test_optional_dependencies_and_groups_are_no_edges(tree: Tree) -> None:
-    tree.member("packages/a", "[project.optional-dependencies]\nx = ['b']\n[dependency-groups]\ndev = ['b']")
-    tree.member("packages/b", "dependencies = ['a']")
-    assert [package.requires for package in tree.load().packages.values()] == [(), ("a",)]
-
-
 @pytest.mark.parametrize("line", ["b =", "", "b >= one", "b; python", "b; x == 'y'", "b b", "b[", "b @", "b\n\n", "ä"])
 def test_a_requirement_that_can_not_be_parsed_is_refused(tree: Tree, line: str) -> None:
     file = tree.member("packages/a", f'dependencies = ["c", "{line!s}"]'.replace("\n", "\\n; x"))
@@ -307,4 +291,4 @@ def test_400_members_load_quickly(tree: Tree) -> None:
         tree.member(f"packages/p{number}", f"dependencies = {required}")
     before = time.process_time()
     assert len(tree.load().packages) == 400
-    assert time.process_time() - before < 2  # 0.2 s on a quiet machine
+    assert time.process_time() - before < 2  # 0.1 s on a quiet machine

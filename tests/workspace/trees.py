@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from uv import find_uv_bin
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.workspace import load_workspace
@@ -20,6 +23,18 @@ MEMBERS = '[tool.uv.workspace]\nmembers = ["packages/*"]\n'
 def project(name: str, body: str = "", *, version: str = "1.0", more: str = BUILD_SYSTEM) -> str:
     """The text of a pyproject.toml: what stands in `[project]`, and what follows it."""
     return f'[project]\nname = "{name}"\nversion = "{version}"\n{body}\n{more}'
+
+
+def uv(tree: Tree, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run uv offline in a tree."""
+    return subprocess.run(
+        [find_uv_bin(), *arguments, "--offline"],
+        cwd=tree.root,
+        env={key: value for key, value in os.environ.items() if not key.startswith("UV_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 class Tree:
