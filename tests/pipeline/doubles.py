@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from releasekit.errors import E
@@ -133,14 +134,25 @@ class RecordingSteps:
 class Run:
     """An orchestrator with recording steps, on a store that is real."""
 
-    def __init__(self, directory: Path, graph: Mapping[str, str], **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        directory: Path,
+        graph: Mapping[str, str],
+        build: Mapping[str, str] = MappingProxyType({}),
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         self.path = directory / STATE_FILENAME
         requires = {name: tuple(required.split()) for name, required in graph.items()}
         levels = assign_levels(requires)
         self.state = RunState("0" * 40, index="memory")
         for name, required in requires.items():
             self.state.init_package(name, version="1.0", level=levels[name], requires=required)
-        self.packages = {name: Package(name, "1.0", directory, requires[name], levels[name]) for name in requires}
+        self.packages = {
+            name: Package(
+                name, "1.0", directory, requires[name], levels[name], build_requires=tuple(build.get(name, "").split())
+            )
+            for name in requires
+        }
         self.steps = RecordingSteps(self.path)
         self.options = {"jobs": 4} | options
         self.orchestrator: Orchestrator

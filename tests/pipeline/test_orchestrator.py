@@ -462,3 +462,88 @@ def test_what_a_package_waits_for_may_fail_before_it_asks(tmp_path: Path) -> Non
     run.go()
 
     assert run.statuses == {"core": "failed", "top": "pending"}
+
+
+TOOLS = {"tool": "", "lib": "", "a": "tool", "b": "a", "other": ""}
+BUILT_WITH = {"a": "lib tool", "b": "a"}
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_a_package_is_built_after_what_it_needs_for_that(tmp_path: Path, *, gate: bool) -> None:
+    run = Run(tmp_path, TOOLS, BUILT_WITH, gate=gate)
+    started: dict[str, set[str]] = {}
+
+    def remember(name: str) -> Callable[[], Awaitable[None]]:
+        async def note() -> None:
+            started[name] = {built for step, built in run.steps.ended if step == "build"}
+            await turns()
+
+        return note
+
+    run.steps.before |= {("build", name): remember(name) for name in TOOLS}
+    run.go()
+
+    assert started["a"] >= {"tool", "lib"}
+    assert started["b"] >= {"a"}
+    assert not started["other"]
+    assert run.statuses == published(*TOOLS)
+
+
+def test_without_the_gate_what_is_needed_for_a_build_need_not_be_published_for_it(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"tool": "", "a": "tool"}, {"a": "tool"}, gate=False)
+    run.steps.before["publish", "tool"] = lambda: until(lambda: ("build", "a") in run.steps.ended)
+    run.go()
+
+    assert run.statuses == published("tool", "a")
+
+
+def test_what_waits_for_a_build_takes_no_turn(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"z": "", "a": "z", "b": "z"}, {"a": "z", "b": "z"}, jobs=1).go()
+
+    assert run.statuses == published("z", "a", "b")
+    assert run.steps.names("build")[0] == "z"
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_a_build_that_fails_holds_those_that_need_it_to_be_built(tmp_path: Path, *, gate: bool) -> None:
+    run = Run(tmp_path, TOOLS, BUILT_WITH, gate=gate)
+    run.steps.errors["build", "lib"] = failure()
+    run.go()
+
+    assert sorted(run.steps.names("build")) == ["lib", "other", "tool"]
+    others = dict.fromkeys(("tool", "other"), "pending" if gate else "published")
+    assert run.statuses == {"lib": "failed", "a": "pending", "b": "pending"} | others
+
+
+def test_what_an_earlier_process_published_or_somebody_left_out_holds_no_build(tmp_path: Path) -> None:
+    run = Run(tmp_path, TOOLS, BUILT_WITH)
+    run.publish_before("tool")
+    run.state["lib"].skip("not wanted")
+    run.go()
+
+    assert run.statuses == published(*TOOLS) | {"lib": "skipped"}
+
+
+def test_a_conflict_that_waits_for_a_person_holds_those_that_need_it_to_be_built(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"tool": "", "a": "tool"}, {"a": "tool"})
+    run.state["tool"].start_building()
+    run.state["tool"].fail(f"{E.INDEX_CONFLICT}: it has another")
+    run.go()
+
+    assert run.steps.names("build") == []
+    assert run.statuses == {"tool": "failed", "a": "pending"}
+
+
+def test_a_stop_ends_what_waits_for_a_build(tmp_path: Path) -> None:
+    run = Run(tmp_path, TOOLS, BUILT_WITH)
+
+    async def stop() -> None:
+        await turns()
+        run.orchestrator.stop()
+        await asyncio.Event().wait()
+
+    run.steps.before["build", "tool"] = stop
+    run.go()
+
+    assert set(run.statuses.values()) == {"pending"}
+    assert "a" not in run.steps.names("build")
