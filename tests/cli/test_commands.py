@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 from tests.cli.helpers import NAMES, OUT
+from tests.schemas import checked
 from tests.support import KILL_AT
 
 from releasekit import RunState
@@ -279,3 +280,34 @@ def test_an_unknown_package_is_told_how_many_there_are(workspace: Workspace, com
     assert refused.returncode == 1
     assert "RK-STATE-UNKNOWN-PACKAGE: there is no package 'nobody'" in refused.stderr
     assert "p18, p19 and 40 more" in refused.stderr
+
+
+def test_a_plan_and_the_log_of_a_release_note_what_a_lock_has_otherwise_and_what_is_not_waited_for(
+    workspace: Workspace,
+) -> None:
+    lock = workspace.root / "uv.lock"
+    package = 'name = "aurora-net"\nversion = "0.9.3"\nsource = { editable = "packages/aurora-net" }\n'
+    lock.write_text(f"version = 1\n[[package]]\n{package}")
+    core = workspace.root / "packages" / "aurora-core" / "pyproject.toml"
+    text = core.read_text()
+    core.write_text(
+        text.replace("[build-system]", '[dependency-groups]\ndev = ["aurora", "aurora-net"]\n[build-system]')
+    )
+    workspace.commit()
+
+    lines = workspace.releasekit("plan").stdout.splitlines()
+    differs = "differs from uv.lock: it does not require aurora-core there, but here"
+    dropped = "does not wait for aurora, aurora-net, which its group dev would have: that would close a cycle"
+    assert f"note: aurora-net {differs} (run `uv lock` and commit uv.lock)" in lines
+    assert f"note: aurora-core {dropped}" in lines
+    plan = checked("plan", workspace.releasekit("plan", "--json").stdout)
+    (note,) = (note for note in plan["notes"] if note["kind"] == "requirements_dropped")
+    assert (note["package"], note["requires"], note["hint"]) == ("aurora-core", ["aurora", "aurora-net"], "")
+    assert [package["level"] for package in plan["packages"]] == [0, 1, 1, 2, 2, 2, 3, 4]
+
+    for arguments in (("--dry-run",), ("--log-level", "info")):
+        log = workspace.releasekit(*OUT, "--log-json", *arguments).stderr.splitlines()
+        events = {(event["event"], event["package"]): event for event in map(json.loads, log) if "package" in event}
+        assert events["releasekit.lock_differs", "aurora-net"]["level"] == "warning"
+        assert events["releasekit.lock_differs", "aurora-net"]["text"] == differs
+        assert events["releasekit.requirements_dropped", "aurora-core"]["requires"] == ["aurora", "aurora-net"]

@@ -25,6 +25,7 @@ from releasekit.pipeline import Outcome
 from releasekit.report import terminal, words
 from releasekit.report.table import View
 from releasekit.state import STATE_FILENAME
+from releasekit.workspace import Note, NoteKind, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -170,7 +171,8 @@ def test_a_plan_shows_every_reason_and_requirement(tmp_path: Path, monkeypatch: 
     state = RunState("0" * 40)
     for text in HOSTILE:
         state.init_package(text, version=text, requires=[text])
-    monkeypatch.setattr(plan, "load_workspace", lambda _: None)
+    notes = tuple(Note(NoteKind.LOCK_DIFFERS, text, (text,), text, text) for text in HOSTILE)
+    monkeypatch.setattr(plan, "load_workspace", lambda _: Workspace(tmp_path, {}, {}, notes=notes))
     monkeypatch.setattr(pipeline, "declare", lambda *_: state)
 
     shown = lines(invoke(plan.command, tmp_path / "##[error]x"))
@@ -178,6 +180,8 @@ def test_a_plan_shows_every_reason_and_requirement(tmp_path: Path, monkeypatch: 
     assert [unescaped(line[7 : 7 + NAME].rstrip()) for line in shown[1 : 1 + len(HOSTILE)]] == list(HOSTILE)
     for line, text in zip(shown[1:], HOSTILE, strict=False):
         assert line.endswith(in_one_line(f"after {text}"))
+    for line, text in zip(shown[2 + len(HOSTILE) :], HOSTILE, strict=False):
+        assert line == f"note: {in_one_line(f'{text} {text} ({text})')}"
     assert "#\\x23[error]x" in shown[-1]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests import tiny_backend
+from tests.support import Workspace
 from tests.workspace.trees import MEMBERS, Tree
 
 from releasekit.errors import E
@@ -101,6 +103,20 @@ def test_the_version_that_was_built_is_taken_although_another_place_has_a_newer_
         wheel.writestr("tiny-2.0.dist-info/RECORD", "")
     monkeypatch.setenv("UV_FIND_LINKS", str(elsewhere))
     build(tree, "help", "tiny", "a")
+    assert "site-packages" in built_with(tree)
+
+
+def test_a_release_builds_what_a_build_requires_first_and_uses_it(tree: Tree) -> None:
+    _make_a(tree, "")
+    tree.file(".gitignore", ".releasekit-*\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)  # noqa: S607
+    workspace = Workspace(tree.root)
+    workspace.commit()
+
+    released = workspace.releasekit("publish", "--index", "./out", environ={"UV_OFFLINE": "1"})
+
+    assert released.returncode == 0, released.stderr
+    assert workspace.statuses() == dict.fromkeys(("a", "help", "tiny"), "published")
     assert "site-packages" in built_with(tree)
 
 

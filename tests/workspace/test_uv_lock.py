@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import tomli
 
 from releasekit.workspace import uv_lock
 from releasekit.workspace.requirements import Requirements, Wanted
@@ -110,8 +111,13 @@ def test_what_comes_from_elsewhere_is_not_even_parsed(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, newline: str
 ) -> None:
     parsed: list[str] = []
-    loads = uv_lock.tomli.loads
-    monkeypatch.setattr(uv_lock.tomli, "loads", lambda text: parsed.append(text) or loads(text))
+    loads = tomli.loads
+
+    def remember(text: str) -> object:
+        parsed.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(tomli, "loads", remember)
     (tree.root / "uv.lock").write_bytes((HEAD + OTHER + A + OTHER + A).replace("\n", newline).encode())
     assert read_lock(tree.root)
     assert parsed == [HEAD + A + A]

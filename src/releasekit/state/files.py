@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.logging import get_logger
+from releasekit.persistence.garbage import uncollected
 from releasekit.persistence.journal import open_regular
 from releasekit.persistence.reader import JournalError, Reader
 from releasekit.state import records, snapshot
 from releasekit.state.snapshot import Snapshot, StateCorruptedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from releasekit.persistence.journal import Position
     from releasekit.persistence.reader import Tail
 
@@ -116,18 +113,6 @@ def warn_of(replayed: Replayed, journal: Path) -> None:
         get_logger(__name__).warning(
             "releasekit.journal_torn", file=str(journal), line=replayed.tail.line, kept=replayed.position.seq
         )
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the garbage collector from walking over all packages again and again while they become more."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _read_journal(journal: Path, path: Path, keep: list[records.Record] | None) -> Replayed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from releasekit.workspace.notes import Note, NoteKind
+from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import InvalidWorkspaceError
 from releasekit.workspace.requirements import read_build_requirements, read_requirements
 from releasekit.workspace.uv_lock import LOCK_FILENAME, RELOCK, read_lock
@@ -111,9 +111,9 @@ def _differences(
             continue
         here, there = (_members_of(name, some, members) for some in (ours, theirs))
         if more := there - here:
-            yield f"it requires {', '.join(sorted(more))}{kind} there, and not here"
+            yield f"it requires {named(more)}{kind} there, and not here"
         if less := here - there:
-            yield f"it does not require {', '.join(sorted(less))}{kind} there, but here"
+            yield f"it does not require {named(less)}{kind} there, but here"
 
 
 def _from_elsewhere(name: str, wanted: Requirements, members: Collection[str], lock: Lock) -> Iterator[Note]:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from releasekit.state.files import uncollected
+from releasekit.persistence.garbage import uncollected
 from releasekit.workspace.discover import find_members, read_root
 from releasekit.workspace.edges import connect
 from releasekit.workspace.indexes import read_indexes
 from releasekit.workspace.knowledge import know
-from releasekit.workspace.notes import Note, NoteKind
+from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
 
 if TYPE_CHECKING:
@@ -148,9 +148,9 @@ def _package(name: str, member: Member, reason: str, edges: Edges) -> Package:
 
 def _dropped(edges: Edges) -> Iterator[Note]:
     for name, dropped in edges.dropped.items():
-        askers = ", ".join(dict.fromkeys(dropped.values()))
-        text = f"does not wait for {', '.join(dropped)}, which its {askers} would have: that would close a cycle"
-        yield Note(NoteKind.REQUIREMENTS_DROPPED, name, tuple(dropped), text)
+        askers = named(set(dropped.values()))
+        text = f"does not wait for {named(dropped)}, which its {askers} would have: that would close a cycle"
+        yield Note(NoteKind.REQUIREMENTS_DROPPED, name, tuple(sorted(dropped)), text)
 
 
 def _skip_reason(member: Member) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.logging import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_NAMED: Final = 10
 
 
 class NoteKind(StrEnum):
@@ -35,6 +37,13 @@ class Note(NamedTuple):
     requires: tuple[str, ...]
     text: str
     hint: str = ""
+
+
+def named(names: Iterable[str]) -> str:
+    """List names in a line, of many only the first ones."""
+    ordered = sorted(names)
+    more = len(ordered) - _NAMED
+    return ", ".join(ordered[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def log_notes(notes: Iterable[Note]) -> None:
