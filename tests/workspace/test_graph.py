@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NAMES = [f"p{number:02}" for number in range(12)]
 
+SOME = st.sampled_from(NAMES[:5])  # so few that cycles are likely
+
 
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, set[str]]:
@@ -115,7 +117,7 @@ def has_cycle(graph: Mapping[str, Iterable[str]]) -> bool:
     return False
 
 
-@given(acyclic_graphs(), st.sets(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES))))
+@given(acyclic_graphs(), st.sets(st.tuples(SOME, SOME)))
 def test_without_what_is_dropped_there_is_no_cycle_and_nothing_was_dropped_in_vain(
     hard: dict[str, set[str]], soft: set[tuple[str, str]]
 ) -> None:
@@ -126,7 +128,7 @@ def test_without_what_is_dropped_there_is_no_cycle_and_nothing_was_dropped_in_va
     assert all(has_cycle(taken_in(kept, [pair])) for pair in dropped)
 
 
-@given(acyclic_graphs(), st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES))), st.randoms())
+@given(acyclic_graphs(), st.lists(st.tuples(SOME, SOME), min_size=4), st.randoms())
 def test_the_same_is_dropped_in_whatever_order_it_comes(
     hard: dict[str, set[str]], soft: list[tuple[str, str]], random: Random
 ) -> None:
