@@ -296,7 +296,7 @@ def test_a_plan_and_the_log_of_a_release_note_what_a_lock_has_otherwise_and_what
 
     lines = workspace.releasekit("plan").stdout.splitlines()
     differs = "differs from uv.lock: it does not require aurora-core there, but here"
-    dropped = "does not wait for aurora, aurora-net, which its group dev would have: that would close a cycle"
+    dropped = "does not wait for aurora, aurora-net, asked for by its group dev: that would close a cycle"
     assert f"note: aurora-net {differs} (run `uv lock` and commit uv.lock)" in lines
     assert f"note: aurora-core {dropped}" in lines
     plan = checked("plan", workspace.releasekit("plan", "--json").stdout)

@@ -127,7 +127,7 @@ def test_what_is_dropped_is_noted(tree: Tree) -> None:
     loaded = tree.load()
     (note,) = loaded.notes
     assert (note.kind, note.package, note.requires) == (NoteKind.REQUIREMENTS_DROPPED, "a", ("b", "c", "d"))
-    assert note.text == ("does not wait for b, c, d, which its extra x, group dev would have: that would close a cycle")
+    assert note.text == ("does not wait for b, c, d, asked for by its extra x, group dev: that would close a cycle")
     assert note.hint == ""
     assert loaded.packages["a"].requires == ()
 

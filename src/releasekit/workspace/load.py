@@ -149,7 +149,7 @@ def _package(name: str, member: Member, reason: str, edges: Edges) -> Package:
 def _dropped(edges: Edges) -> Iterator[Note]:
     for name, dropped in edges.dropped.items():
         askers = named(set(dropped.values()))
-        text = f"does not wait for {named(dropped)}, which its {askers} would have: that would close a cycle"
+        text = f"does not wait for {named(dropped)}, asked for by its {askers}: that would close a cycle"
         yield Note(NoteKind.REQUIREMENTS_DROPPED, name, tuple(sorted(dropped)), text)
 
 
