@@ -15,6 +15,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from releasekit.redaction import keep_secret
+from releasekit.workspace import select
 from releasekit.workspace.discover import find_members, read_root
 from releasekit.workspace.graph import assign_levels
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError, read_uv_toml
@@ -155,8 +156,8 @@ def _skip_reason(member: Member) -> str:
 
 
 def is_left_out(reason: str) -> bool:
-    """Tell whether a package was skipped by what its pyproject.toml says, rather than by hand or by the index."""
-    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT))
+    """Tell whether a package was skipped by what is asked for or its pyproject.toml says, not by hand or the index."""
+    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, *select.REASONS))
 
 
 def _refuse_dynamic(member: Member) -> None:
