@@ -26,6 +26,11 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "A build took longer than --build-timeout allows, and was killed with everything that it had started. Find "
         "out what it waits for (the network? an input?), or give it more time."
     ),
+    E.CONFIG_INVALID: (
+        "[tool.releasekit] in pyproject.toml has a key that is not known, or a value that is not what the option "
+        "takes. Its keys are the options of `releasekit publish`, without the dashes; --fresh, --dry-run and --json "
+        "are for one call only. `releasekit plan --json` shows every value and where it comes from."
+    ),
     E.DEMO_DIRECTORY: (
         "The demo makes its own directory and refuses one that has anything in it. Choose another with --to, or "
         "remove it."
@@ -89,6 +94,16 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "not reproducible. To send these could give one name two contents. Wait until the index shows the first ones "
         "and run the same command again, put the files back into .releasekit-dist, or choose a new version. Only if "
         "you know that the index never got them: `releasekit clean --force` forgets them."
+    ),
+    E.REQUIREMENT_MISSING: (
+        "A package that is to be published requires another one of the workspace in a version that nobody could "
+        "install: it is not in this run, and the index does not have it. Nothing was uploaded. Release what is "
+        "required too, or mend the requirement."
+    ),
+    E.SELECTION_EMPTY: (
+        "A pattern of --only or --exclude matches no package. It may be mistyped, and what was to be left out would "
+        "be published. `releasekit plan` lists the names. In a pattern `*` stands for any characters; quote it, or the "
+        "shell may expand it."
     ),
     E.STATE_CLOSED: (
         "A `RunStore` was used after `close`, or in a process that was forked off while it was open. Open the run "

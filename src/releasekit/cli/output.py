@@ -65,6 +65,21 @@ def workspace_argument(function: F) -> F:
     return click.argument("workspace", default=".", type=_DIRECTORY, metavar="[WORKSPACE]")(function)
 
 
+def configured_workspace_argument(function: F) -> F:
+    """Give a command the optional argument WORKSPACE, and what its pyproject.toml says for the options."""
+
+    def configure(context: click.Context, _: click.Parameter, workspace: Path) -> Path:
+        from releasekit.cli import options, publish  # noqa: PLC0415  # they import us
+
+        if not context.resilient_parsing:
+            options.read_defaults(context, workspace, publish.command)
+        return workspace
+
+    return click.argument(
+        "workspace", default=".", type=_DIRECTORY, metavar="[WORKSPACE]", is_eager=True, callback=configure
+    )(function)
+
+
 def workspace_option(function: F) -> F:
     """Give a command, whose arguments are packages, the option --workspace."""
     help_text = "The directory of the workspace's pyproject.toml."

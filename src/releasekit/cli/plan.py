@@ -9,38 +9,42 @@ from typing import TYPE_CHECKING
 import click
 
 from releasekit import pipeline
-from releasekit.cli import output
+from releasekit.cli import options, output, publish
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.report.columns import columns
-from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.pipeline.index import Index
     from releasekit.state import PackageState, RunState
-    from releasekit.workspace import Workspace
+    from releasekit.workspace import Selection, Workspace
 
 
 @click.command("plan")
-@output.workspace_argument
+@output.configured_workspace_argument
 @click.option("--index", "index_name", help="Also ask this index what it has already.")
+@options.selection_options
 @output.json_option
-def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
+def command(*, workspace: Path, index_name: str | None, selection: Selection, as_json: bool) -> None:
     """Show what would be published, in which order, and what is skipped.
 
     A package is published after everything that it requires; those of one level are independent of each other.
     Nothing is written. Without --index no network is used.
     """
-    found = load_workspace(workspace)
+    found = pipeline.load_selected(workspace, selection)
     plan = pipeline.declare(found, "", "")
     if index_name is not None:
         asyncio.run(_skip_complete(plan, pipeline.choose_index(index_name, found, look_only=True)))
     packages = list(plan.packages.values())
     if as_json:
         output.print_json(
-            {"packages": [_told(p, found) for p in packages], "notes": [n._asdict() for n in found.notes]}
+            {
+                "packages": [_told(p, found) for p in packages],
+                "notes": [n._asdict() for n in found.notes],
+                "options": options.resolved(click.get_current_context(), publish.command),
+            }
         )
         return
     rows = [[*map(in_one_line, (str(p.level), p.name, p.version, _why(p)))] for p in packages]

@@ -14,7 +14,7 @@ import click
 import stamina
 
 from releasekit import logging
-from releasekit.cli import INTERRUPTED, output, report_place, unless_gone
+from releasekit.cli import INTERRUPTED, options, output, report_place, unless_gone
 from releasekit.cli.stop import Stop, resume_command, same_command
 from releasekit.cli.watching import Watching
 from releasekit.errors import E
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from releasekit.pipeline import Forecast, Orchestrator, Outcome
     from releasekit.report.write import Keeper
     from releasekit.state import Transition
+    from releasekit.workspace import Selection
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -63,10 +64,11 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 
 
 @click.command("publish")
-@output.workspace_argument
+@output.configured_workspace_argument
 @click.option("--index", "index_name", required=True,
               help="A [[tool.uv.index]], or [[index]] of uv.toml; `pypi`; or a directory: ./out, or one that is there.",
               )  # fmt: skip
+@options.selection_options
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="processors",
               help="Builds, and uploads, at a time.")  # fmt: skip
 @click.option(
@@ -93,6 +95,7 @@ def command(  # noqa: PLR0913  # one argument an option
     *,
     workspace: Path,
     index_name: str,
+    selection: Selection,
     jobs: int,
     fresh: bool,
     no_gate: bool,
@@ -120,6 +123,7 @@ def command(  # noqa: PLR0913  # one argument an option
     \b
     releasekit publish --index pypi            the packages of this directory, to uv's default index
     releasekit publish ws --index ./out        those of ws, as files in the directory out
+    releasekit publish --index pypi --since v1 what has changed since the tag v1, and what requires it
     """  # noqa: D301  # click wants the character
     request = Request(
         workspace=workspace,
@@ -134,6 +138,7 @@ def command(  # noqa: PLR0913  # one argument an option
         retry_budget=retry_budget,
         grace=grace,
         allow_dirty=allow_dirty,
+        selection=selection,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = click.get_current_context().find_object(Stop) or Stop()

@@ -5,6 +5,7 @@ refuse; `Orchestrator` drives the packages; `UvSteps` builds, publishes and veri
 that `choose_index` found.
 """
 
+from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.forecast import STOPS, Action, Forecast, forecast
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import Orchestrator
@@ -21,6 +22,7 @@ __all__ = [
     "choose_index",
     "declare",
     "forecast",
+    "load_selected",
     "open_for_change",
     "release",
     "skip_complete",

@@ -141,6 +141,25 @@ def unignored(directory: Path) -> list[str]:
     return _git(directory, "ls-files", "--others", "--exclude-standard", "--", ":(glob).releasekit-*").splitlines()
 
 
+def changed_since(directory: Path, ref: str) -> list[Path]:
+    """List the files that are not in HEAD as they are in another commit, whatever their repository's directory.
+
+    A submodule with another commit is listed as its directory. A file that was moved is listed twice.
+
+    Raises:
+        ReleaseKitError: git does not know that commit (`E.GIT_FAILED`).
+    """
+    try:
+        commit = _git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    except ReleaseKitError as error:
+        message = f"git does not know the commit {ref!r} in {directory}"
+        hint = "check its name; in a shallow clone fetch it first: `git fetch --unshallow --tags`"
+        raise ReleaseKitError(E.GIT_FAILED, message, hint) from error
+    top = _top(directory)
+    asked = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", "-z", commit, "HEAD")
+    return [top / name for name in _git(top, *asked).split("\0") if name]
+
+
 class _Change(NamedTuple):
     path: Path
     untracked: bool

@@ -13,6 +13,7 @@ from releasekit.errors import ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import git, process
 from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
+from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
 from releasekit.pipeline.patience import RETRY_BUDGET
@@ -20,7 +21,7 @@ from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import has_arrived, may_be_sent
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, UvSteps
 from releasekit.state import STATE_FILENAME, journal_path
-from releasekit.workspace import load_workspace, log_notes
+from releasekit.workspace import Selection, log_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,7 @@ class Request:
         retry_budget: Seconds that the transient errors of one package may take.
         grace: Seconds that running uploads have left when the release is asked to stop.
         allow_dirty: Release packages with uncommitted changes too.
+        selection: Which packages.
     """
 
     workspace: Path
@@ -64,6 +66,7 @@ class Request:
     retry_budget: float = RETRY_BUDGET
     grace: float = GRACE
     allow_dirty: bool = False
+    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     Raises:
         ReleaseKitError: It may not, or can't.
     """
-    workspace = load_workspace(request.workspace)
+    workspace = load_selected(request.workspace, request.selection)
     log_notes(workspace.notes)
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)

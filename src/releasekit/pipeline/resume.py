@@ -144,7 +144,7 @@ def plan_changes(old: RunState, new: RunState) -> list[str]:
             changes.append(f"{name} is gone")
         elif name not in old:
             changes.append(f"{name} is new")
-        elif new[name].status != PackageStatus.PENDING == old[name].status:
+        elif new[name].status == PackageStatus.SKIPPED != old[name].status:
             changes.append(f"{name} is to be skipped: {new[name].reason}")
         elif new[name].status == PackageStatus.PENDING and is_left_out(old[name].reason):
             changes.append(f"{name} was to be skipped, since {old[name].reason}, and is not now")

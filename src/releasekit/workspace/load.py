@@ -18,6 +18,7 @@ from releasekit.workspace.indexes import read_indexes
 from releasekit.workspace.knowledge import know
 from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
+from releasekit.workspace.select import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -166,8 +167,8 @@ def _skip_reason(member: Member) -> str:
 
 
 def is_left_out(reason: str) -> bool:
-    """Tell whether a package was skipped by what its pyproject.toml says, rather than by hand or by the index."""
-    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT))
+    """Tell whether a package was skipped by what is asked for or its pyproject.toml says, not by hand or the index."""
+    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, *REASONS))
 
 
 def _refuse_dynamic(member: Member) -> None:

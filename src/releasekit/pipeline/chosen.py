@@ -1,0 +1,53 @@
+"""Which packages are to be released: what the user has chosen, and what has changed by what git says of the files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from releasekit.pipeline import git
+from releasekit.workspace import load_workspace, select
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from releasekit.workspace import Package, Selection, Workspace
+
+
+def load_selected(root: Path, selection: Selection) -> Workspace:
+    """Read a workspace, of which what is not chosen is to be skipped.
+
+    Args:
+        root: The directory of its pyproject.toml.
+        selection: What is chosen.
+
+    Raises:
+        ReleaseKitError: It can't be released as it is written, see `load_workspace`; a pattern matches nothing
+            (`E.SELECTION_EMPTY`); or git does not know the commit (`E.GIT_FAILED`).
+    """
+    workspace = load_workspace(root)
+    changed = changed_since(workspace.root, selection.since, workspace.packages) if selection.since else ()
+    return select(workspace, selection, changed)
+
+
+def changed_since(root: Path, ref: str, packages: Mapping[str, Package]) -> set[str]:
+    """Name the packages of which a file was added, changed or removed between a commit and HEAD.
+
+    A file belongs to the innermost package whose directory it is in, so what is in a member is no change of a package
+    in the root. What requires them is not looked at.
+
+    Args:
+        root: The workspace.
+        ref: The commit, by any name that git knows.
+        packages: Those of the workspace.
+
+    Raises:
+        ReleaseKitError: git does not know that commit (`E.GIT_FAILED`).
+    """
+    owners = {package.directory.resolve(): name for name, package in packages.items()}
+    found = set()
+    for file in git.changed_since(root, ref):
+        owner = next((owners[place] for place in (file, *file.parents) if place in owners), None)
+        if owner:
+            found.add(owner)
+    return found

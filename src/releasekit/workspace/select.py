@@ -1,0 +1,93 @@
+"""Which packages a user wants to release: patterns of names, and what has changed.
+
+A pattern is a name with ``*``, ``?`` and ``[abc]``, as in a shell; names are compared in their canonical form. Pure:
+who asks git which packages have changed is `pipeline.changed`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from releasekit.errors import E, ReleaseKitError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from releasekit.workspace.load import Package, Workspace
+
+_NOT_AMONG: Final = "it is not among --only "
+_EXCLUDED: Final = "it is excluded by "
+_UNCHANGED: Final = "it has not changed since "
+REASONS: Final = (_NOT_AMONG, _EXCLUDED, _UNCHANGED)
+"""How the reasons begin for which this module leaves a package out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What a user has chosen; nothing chosen means everything.
+
+    Attributes:
+        only: Patterns; nothing else is released.
+        exclude: Patterns; what matches is not released, whatever else is chosen.
+        since: A commit, by any name that git knows; what has not changed since, and requires nothing that has, is
+            not released.
+    """
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    since: str = ""
+
+
+def select(workspace: Workspace, selection: Selection, changed: Collection[str] = ()) -> Workspace:
+    """Leave out what is not chosen, each package with the reason; what is left out anyway keeps its own.
+
+    Args:
+        workspace: The packages.
+        selection: What is chosen.
+        changed: With `since`, the names of the packages whose files have changed.
+
+    Raises:
+        ReleaseKitError: A pattern matches no package (`E.SELECTION_EMPTY`): it may be mistyped, and a package that was
+            to be left out would be released.
+    """
+    for option, patterns in (("--only", selection.only), ("--exclude", selection.exclude)):
+        for pattern in patterns:
+            if not any(_matches(name, pattern) for name in workspace.packages):
+                raise ReleaseKitError(
+                    E.SELECTION_EMPTY,
+                    f"{option} {pattern!r} matches no package of {workspace.root}",
+                    "`releasekit plan` lists their names; quote a pattern, or the shell may expand it",
+                )
+    touched = _with_requirers(workspace.packages, changed) if selection.since else ()
+    packages = {
+        name: package if package.skip_reason else replace(package, skip_reason=_reason(name, selection, touched))
+        for name, package in workspace.packages.items()
+    }
+    return replace(workspace, packages=MappingProxyType(packages))
+
+
+def _reason(name: str, selection: Selection, touched: Collection[str]) -> str:
+    if pattern := next((each for each in selection.exclude if _matches(name, each)), ""):
+        return f"{_EXCLUDED}{pattern}"
+    if selection.only and not any(_matches(name, each) for each in selection.only):
+        return f"{_NOT_AMONG}{', '.join(selection.only)}"
+    if selection.since and name not in touched:
+        return f"{_UNCHANGED}{selection.since}"
+    return ""
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, re.sub(r"[-_.]+", "-", pattern).lower())
+
+
+def _with_requirers(packages: Mapping[str, Package], changed: Collection[str]) -> set[str]:
+    """Add what requires what has changed, over any number of steps."""
+    found = set(changed)
+    for name, package in packages.items():  # requirements first, so that one pass will do
+        if not found.isdisjoint(package.requires):
+            found.add(name)
+    return found
