@@ -28,7 +28,7 @@ def core_of(workspace: Workspace) -> Package:
 
 
 def build(workspace: Workspace, package: Package | None = None) -> Mapping[str, str]:
-    return asyncio.run(Builder(workspace.root, COMMIT_TIME).build(package or core_of(workspace)))
+    return asyncio.run(Builder(workspace.root, COMMIT_TIME).build(package or core_of(workspace))).artifacts
 
 
 def kept(workspace: Workspace) -> Path:

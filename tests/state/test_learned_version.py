@@ -165,8 +165,10 @@ def test_a_record_without_a_version_is_what_it_always_was(monkeypatch: pytest.Mo
     state["core"].record_artifacts(ARTIFACTS)
     assert [line.decode() for line in written] == [
         '{"time":"2026-11-25T12:00:00Z","package":"core","trigger":"start_building","from":"pending","to":"building"}',
-        '{"time":"2026-11-25T12:00:00Z","package":"core","trigger":"record_artifacts","from":"building",'
-        f'"to":"building","artifacts":{{"core-1.2.tar.gz":"{DIGEST}"}}}}',
+        (
+            '{"time":"2026-11-25T12:00:00Z","package":"core","trigger":"record_artifacts","from":"building",'
+            f'"to":"building","artifacts":{{"core-1.2.tar.gz":"{DIGEST}"}}}}'
+        ),
     ]
 
 
@@ -179,8 +181,10 @@ def test_a_record_with_a_version_says_it_behind_the_artifacts(monkeypatch: pytes
     monkeypatch.setattr(records, "datetime", _Noon())
     state["core"].record_artifacts(ARTIFACTS, "1.2")
     assert [line.decode() for line in written] == [
-        '{"time":"2026-11-25T12:00:00Z","package":"core","trigger":"record_artifacts","from":"building",'
-        f'"to":"building","artifacts":{{"core-1.2.tar.gz":"{DIGEST}"}},"version":"1.2"}}'
+        (
+            '{"time":"2026-11-25T12:00:00Z","package":"core","trigger":"record_artifacts","from":"building",'
+            f'"to":"building","artifacts":{{"core-1.2.tar.gz":"{DIGEST}"}},"version":"1.2"}}'
+        )
     ]
 
 

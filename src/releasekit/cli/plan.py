@@ -41,7 +41,7 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
         fields = ("name", "version", "level", "requires", "status", "reason")
         output.print_json({"packages": [{field: getattr(p, field) for field in fields} for p in packages]})
         return
-    rows = [[*map(in_one_line, (str(p.level), p.name, p.version, _why(p)))] for p in packages]
+    rows = [[*map(in_one_line, (str(p.level), p.name, _version(p), _why(p)))] for p in packages]
     for line in columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
     wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
@@ -53,6 +53,10 @@ def command(*, workspace: Path, index_name: str | None, as_json: bool) -> None:
 async def _skip_complete(plan: RunState, index: Index) -> None:
     async with contextlib.aclosing(index):
         await pipeline.skip_complete(plan, index)
+
+
+def _version(package: PackageState) -> str:
+    return package.version or ("" if package.status == PackageStatus.SKIPPED else output.DYNAMIC)
 
 
 def _why(package: PackageState) -> str:

@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from releasekit.redaction import keep_secret
 from releasekit.workspace.discover import find_members, read_root
+from releasekit.workspace.dynamic import reads_git
 from releasekit.workspace.graph import assign_levels
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError, read_uv_toml
 
@@ -39,11 +40,13 @@ class Package:
 
     Attributes:
         name: Its canonical name.
-        version: Its normalised version; empty for a skipped one that has none.
+        version: Its normalised version; empty if only its build tells, and for a skipped one that has none.
         directory: Where it is, absolute.
         requires: The members that it requires at run time, sorted.
         level: How many packages deep its longest chain of requirements is, from 0.
         skip_reason: Why it is not to be released; empty if it is.
+        dynamic: Whether only its build tells the version.
+        reads_git: What takes that version from git: see `dynamic.reads_git`; empty if nothing does.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Package:
     requires: tuple[str, ...]
     level: int
     skip_reason: str = ""
+    dynamic: bool = False
+    reads_git: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,10 @@ def _package(name: str, member: Member, requires: tuple[str, ...], level: int) -
     reason = _skip_reason(member)
     if not reason:
         _refuse_dynamic(member)
-    return Package(name, _version(member, optional=bool(reason)), member.directory, requires, level, reason)
+    dynamic = not reason and "version" in member.project.dynamic
+    version = _version(member, optional=dynamic or bool(reason))
+    source = reads_git(member.content) if dynamic else ""
+    return Package(name, version, member.directory, requires, level, reason, dynamic, source)
 
 
 def _skip_reason(member: Member) -> str:
@@ -160,14 +168,16 @@ def is_left_out(reason: str) -> bool:
 
 
 def _refuse_dynamic(member: Member) -> None:
-    for key in ("version", "dependencies"):
-        if key in member.project.dynamic:
-            raise InvalidWorkspaceError(
-                member.path,
-                "project.dynamic",
-                f"has {key!r}, which is known only after a build",
-                f"write it down as project.{key}; a package that is not released may set tool.uv.package = false",
-            )
+    if "dependencies" in member.project.dynamic:
+        raise InvalidWorkspaceError(
+            member.path,
+            "project.dynamic",
+            "has 'dependencies', which are known only after a build",
+            "write them down as project.dependencies; a package that is not released may set tool.uv.package = false",
+        )
+    if "version" in member.project.dynamic and member.project.version is not None:
+        problem = f"is {member.project.version!r:.200}, and project.dynamic has 'version'"
+        raise InvalidWorkspaceError(member.path, "project.version", problem, "remove one of them")
 
 
 def _version(member: Member, *, optional: bool) -> str:
@@ -175,7 +185,8 @@ def _version(member: Member, *, optional: bool) -> str:
     if given is None:
         if optional:
             return ""
-        raise InvalidWorkspaceError(member.path, "project.version", "is missing")
+        hint = "write it down, or have project.dynamic say that the build tells it"
+        raise InvalidWorkspaceError(member.path, "project.version", "is missing", hint)
     try:
         return str(Version(given))
     except InvalidVersion:
