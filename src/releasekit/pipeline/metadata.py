@@ -6,6 +6,7 @@ than a bounded part of it or runs for longer than its limits allow.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import re
@@ -71,7 +72,9 @@ def identify(path: Path) -> Release:
             with zipfile.ZipFile(path) as archive:
                 return _parse(_in_zip(archive, re.compile(re.escape(f"{path.stem}/{_PKG_INFO}"))))
         return _parse(_in_tar(path))
-    except _BROKEN as error:
+    except (*_BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:  # a seek to before its beginning
+            raise
         raise MetadataError(f"can't be read: {str(error) or type(error).__name__}") from error
 
 
