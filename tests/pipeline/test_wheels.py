@@ -13,7 +13,6 @@ from tests.pipeline.doubles import MemoryIndex, make_package
 from tests.support import digests
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.pipeline import wheels
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder, given_directory
 from releasekit.pipeline.resume import open_run
 from releasekit.pipeline.wheels import Wheels
@@ -250,7 +249,7 @@ def test_a_file_that_is_replaced_while_it_is_copied_is_refused(bench: Bench, mon
         given.keep(bench.plan(), bench.root, anew=True)
     assert caught.value.code is E.WHEELS_REFUSED
     assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
-    monkeypatch.setattr(wheels.shutil, "copyfile", full_disk)
+    monkeypatch.setattr(shutil, "copyfile", full_disk)
     with pytest.raises(ReleaseKitError, match="could not be copied") as caught:
         bench.wheels().keep(bench.plan(), bench.root, anew=True)
     assert caught.value.code is E.FILE_FAILED
