@@ -11,7 +11,10 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
+
+from tests import warm
 
 from releasekit.cli import demo_workspace
 from releasekit.state import STATE_FILENAME, RunState
@@ -33,23 +36,17 @@ class Workspace:
 
     root: Path
 
-    def releasekit(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def releasekit(self, *arguments: str, environ: Mapping[str, str] | None = None) -> CompletedProcess[str]:
         """Run the command line in the workspace, to its end."""
-        return self.python("-m", "releasekit", *arguments, environ=environ)
+        return run_python("-m", "releasekit", *arguments, cwd=self.root, environ=self.environ() | dict(environ or {}))
 
-    def python(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run Python in the workspace, to its end."""
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.root,
-            env=self.environ() | dict(environ or {}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=100,
-        )
+    def killed_at(self, status: str, seconds: float, *arguments: str) -> CompletedProcess[str]:
+        """Run the command line, and kill it so many seconds after a package's status has become durable."""
+        return run_python(str(KILL_AT), status, str(seconds), *arguments, cwd=self.root, environ=self.environ())
+
+    def python(self, *arguments: str, environ: Mapping[str, str] | None = None) -> CompletedProcess[str]:
+        """Run a Python of its own in the workspace, to its end."""
+        return _run_anew(*arguments, cwd=self.root, environ=self.environ() | dict(environ or {}))
 
     @staticmethod
     def environ() -> dict[str, str]:
@@ -85,6 +82,29 @@ class Workspace:
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def run_python(*arguments: str, cwd: Path, environ: Mapping[str, str]) -> CompletedProcess[str]:
+    """Run `python …`, which starts in no time where that can be had: see `warm`."""
+    if sys.platform != "linux":  # which alone can wait for a process or the time, whichever comes first
+        return _run_anew(*arguments, cwd=cwd, environ=environ)
+    with warm.interpreter() as python:
+        ended = python.run([*arguments], cwd=cwd, environ=environ)
+    return CompletedProcess(arguments, ended.returncode, ended.stdout, ended.stderr)
+
+
+def _run_anew(*arguments: str, cwd: Path, environ: Mapping[str, str]) -> CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=warm.TIMEOUT,
+    )
 
 
 def digests(directory: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import pytest
 from tests import small_workspace
 from tests.faulty_index import Fault, FaultyIndex, Kind, On, basic
-from tests.support import INDEX
+from tests.support import INDEX, run_python
 from tests.watcher import PROC, Watcher
 
 from releasekit.redaction import REDACTED
@@ -129,12 +129,11 @@ class Nest:
             self.environ |= {} if way.at_home else {"NETRC": str(netrc)}
         self.told: dict[str, bytes] = {}
 
-    def releasekit(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def releasekit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line, and keep what it says."""
-        command = [sys.executable, "-m", "releasekit", *arguments]
-        done = subprocess.run(command, cwd=self.root, env=self.environ, capture_output=True, check=False, timeout=100)
+        done = run_python("-m", "releasekit", *arguments, cwd=self.root, environ=self.environ)
         shown = f"{len(self.told)} {' '.join(arguments)}"
-        self.told |= {f"{shown}: stdout": done.stdout, f"{shown}: stderr": done.stderr}
+        self.told |= {f"{shown}: stdout": done.stdout.encode(), f"{shown}: stderr": done.stderr.encode()}
         return done
 
     def leaks(self, command_lines: Iterable[bytes] = ()) -> list[str]:
@@ -166,7 +165,7 @@ def test_a_secret_is_found_nowhere_after_runs_that_fail_and_one_that_succeeds(wa
         index.faults = [Fault(Kind.STATUS, status=403, echo=True, times=9)]
         refused = nest.releasekit(*PUBLISH)
         assert refused.returncode == 1
-        assert REDACTED.encode() in refused.stdout
+        assert REDACTED in refused.stdout
         errors = [
             package["error"] for package in json.loads(nest.releasekit("status", "--json").stdout)["packages"].values()
         ]
@@ -202,7 +201,7 @@ def test_a_secret_of_an_address_is_not_told_when_reading_is_refused(tmp_path: Pa
             assert nest.releasekit(*command).returncode == 1
 
     refused = nest.releasekit("publish", "--index", canary.fill_in("http://alice:ENCODED@127.0.0.1:9/"))
-    assert b"is an address" in refused.stderr
+    assert "is an address" in refused.stderr
     assert {request.authorization for request in index.requests} == {basic("alice", canary.text)}
     assert nest.leaks() == []
 

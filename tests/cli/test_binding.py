@@ -9,7 +9,7 @@ import pytest
 from tests.faulty_index import Fate
 from tests.index_faults import Fault, Kind, On
 from tests.small_workspace import filenames, stamp
-from tests.support import INDEX, KILL_AT
+from tests.support import INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ PUBLISH = ("publish", "--index", INDEX, "--verify-timeout", "20", "--allow-dirty
 @pytest.fixture
 def begun(small: Workspace) -> Workspace:
     """A run that was killed when `base` was publishing."""
-    killed = small.python(str(KILL_AT), "publishing", "0", *PUBLISH)
+    killed = small.killed_at("publishing", 0, *PUBLISH)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     return small
 
@@ -105,7 +105,7 @@ def test_an_uncommitted_change_in_a_package_is_refused_and_can_be_allowed(small:
 def test_what_an_earlier_process_published_is_asked_for_before_anything_is_sent(
     begun: Workspace, faulty: FaultyIndex
 ) -> None:
-    killed = begun.python(str(KILL_AT), "published", "0", *PUBLISH)
+    killed = begun.killed_at("published", 0, *PUBLISH)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     for filename in filenames("base"):
         del faulty.stored[filename]
@@ -158,7 +158,7 @@ def test_a_package_that_was_left_out_and_is_not_any_more_is_another_plan(small: 
     left_out = "[tool.uv]\npackage = false\n"
     pyproject = small.root / "base" / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + left_out)
-    assert small.python(str(KILL_AT), "publishing", "0", *PUBLISH).returncode == -signal.SIGKILL
+    assert small.killed_at("publishing", 0, *PUBLISH).returncode == -signal.SIGKILL
     pyproject.write_text(pyproject.read_text().replace(left_out, ""))
 
     refused = small.releasekit(*PUBLISH)

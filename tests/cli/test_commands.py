@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 from tests.cli.helpers import NAMES, OUT
-from tests.support import KILL_AT
 
 from releasekit import RunState
 from releasekit.cli import COMMANDS, releasekit
@@ -106,7 +105,7 @@ def test_status_shows_the_run_for_people_and_machines(begun: Workspace) -> None:
 
 
 def test_status_of_a_killed_run_says_how_to_go_on(workspace: Workspace) -> None:
-    killed = workspace.python(str(KILL_AT), "publishing", "0", *OUT)
+    killed = workspace.killed_at("publishing", 0, *OUT)
     assert killed.returncode == -signal.SIGKILL
 
     shown = workspace.releasekit("status")

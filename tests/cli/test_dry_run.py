@@ -9,7 +9,7 @@ import pytest
 from tests.index_faults import Fault, Kind, On
 from tests.schemas import checked
 from tests.small_workspace import filenames
-from tests.support import INDEX, KILL_AT, digests
+from tests.support import INDEX, digests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def dry_run(workspace: Workspace, *options: str, code: int = 0) -> dict[str, Any
 @pytest.fixture
 def recorded(small: Workspace) -> Workspace:
     """A run that was killed when `base` was publishing."""
-    killed = small.python(str(KILL_AT), "publishing", "0", *PUBLISH)
+    killed = small.killed_at("publishing", 0, *PUBLISH)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     return small
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.cli.helpers import OUT, StuckPackage, running
 from tests.cli.terminal import HIDE, SHOW, Terminal
-from tests.support import KILL_AT
 
 from releasekit import RunState, RunStore, Trigger
 from releasekit.cli import watch
@@ -62,7 +61,7 @@ def test_a_watch_tells_every_transition_and_ends_with_the_run(workspace: Workspa
 
 
 def test_a_watch_of_a_run_that_was_killed_ends(workspace: Workspace) -> None:
-    killed = workspace.python(str(KILL_AT), "publishing", "0", *OUT)
+    killed = workspace.killed_at("publishing", 0, *OUT)
     assert killed.returncode == -signal.SIGKILL
 
     watched = workspace.releasekit("status", "--watch")
@@ -158,7 +157,7 @@ def test_a_reader_that_goes_away_ends_a_watch(workspace: Workspace, stuck: Stuck
 
 
 def test_status_knows_whether_anybody_is_at_work(workspace: Workspace) -> None:
-    killed = workspace.python(str(KILL_AT), "building", "0", *OUT)
+    killed = workspace.killed_at("building", 0, *OUT)
     assert killed.returncode == -signal.SIGKILL
 
     assert workspace.releasekit("status").stdout.splitlines()[-1].startswith("next: run the same")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -64,8 +65,14 @@ def forget_a_file() -> None:
 
 
 def leave_litter() -> None:
-    """Leave there what a killed build has left."""
-    _set(build, "_remove", lambda *_: None)
+    """Leave a copy of what was built."""
+    keep_whole = build.keep_whole
+
+    def keep_twice(fresh: Path, final: Path) -> None:
+        shutil.copytree(fresh, final.with_name(f"left-{fresh.name}"))
+        keep_whole(fresh, final)
+
+    _set(build, "keep_whole", keep_twice)
 
 
 def leave_a_process() -> None:

@@ -26,10 +26,11 @@ from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.state import STATE_FILENAME, journal_path
 
 if TYPE_CHECKING:
-    from tests.faults.publisher import Ended, Publisher
     from tests.faulty_index import Form, Request
+    from tests.warm import Ended, Interpreter
 
 FILES: Final = 2 * len(demo_workspace.MEMBERS)
+HASTY: Final = str(Path(__file__).with_name("hasty.py"))
 KILLS: Final = 4  # of a round, at most
 RUNS: Final = 8  # after that, until all is done: a fault that is met too often fails a package
 PUBLISH: Final = ("publish", "--index", INDEX, "--verify-timeout=10", "--retry-budget=10", "--log-level=warning")
@@ -89,13 +90,13 @@ class Campaign:
 
     Args:
         directory: For the workspace; an empty one.
-        publisher: Starts the command line.
+        python: Starts the command line.
         broken: What is wrong with it.
     """
 
-    def __init__(self, directory: Path, publisher: Publisher, broken: str = "") -> None:
+    def __init__(self, directory: Path, python: Interpreter, broken: str = "") -> None:
         self.counts = Counter({"rounds": 0, "kills": 0, "violations": 0})
-        self._publisher = publisher
+        self._python = python
         self._broken = broken
         self._workspace = Workspace(directory / "workspace")
         demo_workspace.make_workspace(self._workspace.root)
@@ -107,7 +108,7 @@ class Campaign:
             self._sources = files_in(self._workspace.root)
             self._port = index.port
             undisturbed = self._run(Mark.new(), None)
-            assert undisturbed.code == 0, undisturbed.said
+            assert undisturbed.returncode == 0, undisturbed.stderr
         self._seconds = undisturbed.seconds
         self._clean()
 
@@ -124,7 +125,7 @@ class Campaign:
         self.counts["rounds"] += 1
         self.counts["violations"] += len(found)
         self.counts["runs"] += len(runs)
-        self.counts["runs that failed"] += sum(run.code > 0 for run in runs)
+        self.counts["runs that failed"] += sum(run.returncode > 0 for run in runs)
         self.counts["uploads"] += len(index.uploads)
         self.counts["faults"] += index.happened.total() + len(chances.lag) + len(chances.alternating)
         self._clean()
@@ -134,30 +135,30 @@ class Campaign:
         runs: list[Ended] = []
         for share in chances.kills:
             runs.append(self._run(mark, share * self._seconds))
-            if runs[-1].code != -signal.SIGKILL:
+            if runs[-1].returncode != -signal.SIGKILL:
                 break  # the end came first
             self.counts["kills"] += 1
             self.counts["kills in the midst of a build or an upload"] += bool(mark.alive())
-        while not runs or runs[-1].code:
+        while not runs or runs[-1].returncode:
             runs.append(self._run(mark, None))
             if len(runs) == RUNS + len(chances.kills):
                 break
         return runs
 
     def _run(self, mark: Mark, kill_after: float | None) -> Ended:
-        environ = {"UV_PUBLISH_USERNAME": "user", "UV_PUBLISH_PASSWORD": "canary-password", **mark.environ}
-        return self._publisher.run(
-            self._workspace.root, *PUBLISH, environ=environ, kill_after=kill_after, broken=self._broken
+        environ = {**Workspace.environ(), **mark.environ}
+        return self._python.run(
+            [HASTY, self._broken, *PUBLISH], cwd=self._workspace.root, environ=environ, kill_after=kill_after
         )
 
     def _said(self, runs: list[Ended]) -> list[Violation]:
         found = []
-        if runs[-1].code:
-            found.append(Violation("it comes to its end", runs[-1].said))
+        if runs[-1].returncode:
+            found.append(Violation("it comes to its end", said(runs[-1])))
         found += [
-            Violation("it fails only as documented", f"{run.code}: {run.said}")
+            Violation("it fails only as documented", f"{run.returncode}: {said(run)}")
             for run in runs
-            if run.code not in ALLOWED or any(word in run.said for word in UNFORESEEN)
+            if run.returncode not in ALLOWED or any(word in said(run) for word in UNFORESEEN)
         ]
         return found
 
@@ -197,6 +198,10 @@ class Campaign:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def said(run: Ended) -> str:
+    return run.stdout + run.stderr
 
 
 def files_in(workspace: Path) -> set[str]:

@@ -13,6 +13,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import filelock  # noqa: F401  # a run imports it when it is opened: once, rather than in each process
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from tests.faults.campaign import Campaign
-from tests.faults.publisher import Publisher
 from tests.faults.three_packages import report
+from tests.warm import interpreter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks for pr
 def rounds(directory: Path, capsys: pytest.CaptureFixture[str], part: int, number: int) -> None:
     seed = os.environ.get(SEED) or secrets.token_hex(4)
     found = {}
-    with Publisher() as publisher:
-        campaign = Campaign(directory, publisher)
+    with interpreter() as python:
+        campaign = Campaign(directory, python)
         for place in range(number):
             name = f"{seed}-{part}-{place}"
             if violations := campaign.round(name):
@@ -69,7 +69,7 @@ def test_2_000_rounds_of_kills_and_faults_publish_each_file_once(
     ],
 )
 def test_a_broken_releasekit_is_found_out_within_a_few_rounds(tmp_path: Path, broken: str, promise: str) -> None:
-    with Publisher() as publisher:
-        campaign = Campaign(tmp_path, publisher, broken)
+    with interpreter() as python:
+        campaign = Campaign(tmp_path, python, broken)
         found = (violation.promise for place in range(20) for violation in campaign.round(f"{broken}-{place}"))
         assert promise in found

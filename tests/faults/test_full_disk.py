@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WRITTEN: Final = 4 << 10  # bytes, and more than a release writes into any of its files
-STEP: Final = 32  # bytes; the shortest record has five times as many
+STEP: Final = 64  # bytes; the shortest record has more than twice as many
 LIMITS: Final = [*range(0, WRITTEN, STEP), *range(SPACE, SPACE + WRITTEN, STEP)]
 
 TAKEN: Final = 16 << 10  # bytes of a disk, and more than all files of a release take but for what is written ahead

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support import INDEX, KILL_AT, digests
+from tests.support import INDEX, digests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ PUBLISH = ("publish", "--index", INDEX, "--verify-timeout", "20")
 
 
 def publish_and_die(workspace: Workspace, status: str, seconds: float = 0) -> None:
-    killed = workspace.python(str(KILL_AT), status, str(seconds), *PUBLISH)
+    killed = workspace.killed_at(status, seconds, *PUBLISH)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.faulty_index import Fate
 from tests.small_workspace import filenames, stamp
-from tests.support import INDEX, KILL_AT, digests
+from tests.support import INDEX, digests
 
 from releasekit.pipeline.build import DIST_DIRECTORY
 
@@ -31,7 +31,7 @@ KILLED = ["never", "building", "publishing", "verifying"]
 @pytest.fixture
 def recorded(small: Workspace) -> Workspace:
     """A run whose files are recorded, and whose `base` may have been sent."""
-    killed = small.python(str(KILL_AT), "publishing", "0", *PUBLISH)
+    killed = small.killed_at("publishing", 0, *PUBLISH)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert small.statuses()["base"] == "publishing"
     assert len(small.recorded()) == 4
@@ -41,7 +41,7 @@ def recorded(small: Workspace) -> Workspace:
 def resume(workspace: Workspace, killed: str) -> int:
     """Resume, killed on the way or not, and once more if it was; give the exit code."""
     if killed != "never":
-        workspace.python(str(KILL_AT), killed, "0", *PUBLISH)
+        workspace.killed_at(killed, 0, *PUBLISH)
     return workspace.releasekit(*PUBLISH).returncode
 
 
@@ -190,7 +190,7 @@ def test_an_index_server_that_is_no_fake_has_the_same_results(
     recorded.edit("pyproject.toml", faulty.url, f"{address}/simple/")
     recorded.edit("pyproject.toml", faulty.publish_url, f"{address}/")
     recorded.commit()
-    killed = recorded.python(str(KILL_AT), "publishing", "0", *PUBLISH, "--fresh")
+    killed = recorded.killed_at("publishing", 0, *PUBLISH, "--fresh")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     record = recorded.recorded()
     lost = {} if left == "on disk" else lose(recorded, "base")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ import time
 from contextlib import contextmanager
 from ctypes import CDLL, c_ulong
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from threading import get_native_id
@@ -336,6 +338,8 @@ def _child(directory: Path, traced: str, limit: int | None) -> int:
 
 def _main() -> int:
     logging.configure()
+    import_module("filelock")  # as the first run that is opened does
+    gc.freeze()
     numbers = count()
     patch("secrets.token_hex", lambda size: f"{next(numbers):0{2 * size}x}").start()
     patch.object(Refresher, "changed", lambda _: None).start()
