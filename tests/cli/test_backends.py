@@ -75,7 +75,15 @@ def what_is_missing() -> str:
     """Say why nothing can be built here, if so."""
     command = [process.find_uv(), "pip", "compile", "--quiet", "--no-deps", "-"]
     try:
-        asked = subprocess.run(command, input="hatch-vcs", text=True, capture_output=True, check=False, timeout=120)
+        asked = subprocess.run(
+            command,
+            input="hatch-vcs",
+            env=Workspace.environ(),
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
     except subprocess.TimeoutExpired:
         return "the package index of uv does not answer"
     return f"no package index: {asked.stderr.strip()[-300:]}" if asked.returncode else ""
