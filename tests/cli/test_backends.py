@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from tests.schemas import checked
 from tests.support import INDEX, KILL_AT, Workspace, digests
 
 from releasekit.cli import demo_workspace
@@ -165,8 +166,14 @@ def test_every_backend_is_published_with_the_version_that_its_build_tells(tmp_pa
     assert len(workspace.recorded()) == 2 * len(BACKENDS)
     for name, version in VERSIONS.items():
         assert any(file.startswith(f"{name.replace('-', '_')}-{version}") for file in workspace.recorded())
+    assert workspace.publishes(*OUT, "--dry-run").stdout.count("is published, and ./out shows it") == len(BACKENDS)
     again = workspace.publishes(*OUT)
     assert "nothing" in again.stdout.splitlines()[-1]
+    events = checked("history", workspace.publishes("history", "--json").stdout)["events"]
+    told = {event["package"]: event["version"] for event in events if "version" in event}
+    assert told == {name: version for name, version in VERSIONS.items() if BACKENDS[name][0] == DYNAMIC}
+    checked("plan", workspace.publishes("plan", "--index", "./out", "--json").stdout)
+    checked("publish-dry-run", workspace.publishes(*OUT, "--dry-run", "--fresh", "--json").stdout)
 
 
 def test_what_setuptools_first_built_is_sent_after_a_kill_though_it_never_builds_the_same_twice(tmp_path: Path) -> None:
@@ -180,6 +187,11 @@ def test_what_setuptools_first_built_is_sent_after_a_kill_though_it_never_builds
 
     assert digests(workspace.root / "out") == first == workspace.recorded()
     assert workspace.versions() == versions
+    workspace.publishes("clean")
+    workspace.publishes(*OUT)  # nobody remembers: what is complete on the index is skipped, also if only a build tells
+    reasons = {name: package.reason for name, package in workspace.run().packages.items()}
+    assert reasons == {name: f"version {version} is already on ./out" for name, version in versions.items()}
+    assert digests(workspace.root / "out") == first
     shutil.rmtree(workspace.root / "out")
     workspace.publishes("clean")
     git(workspace.root, "clean", "-fdxq")

@@ -236,6 +236,20 @@ def test_what_a_beginning_that_was_killed_left_is_not_taken(bench: Bench) -> Non
     assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
 
 
+def test_a_resume_without_the_directory_has_what_the_run_was_given(bench: Bench) -> None:
+    given = digests(bench.directory)
+    bench.open().close()
+    bench.open().close()  # with the same files
+    assert bench.kept == given
+    archives.release(bench.directory, "top", "1.0")
+    bench.open().close()  # with more, of a package that has none yet
+    assert (bench.kept, len(digests(given_directory(bench.root, "top")))) == (given, 2)
+    shutil.rmtree(bench.directory)
+    bench.open(given=False).close()
+    assert bench.kept == given
+    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+
+
 def test_files_that_come_later_are_taken_if_nothing_is_recorded_yet(bench: Bench) -> None:
     bench.open(given=False).close()
     bench.open().close()

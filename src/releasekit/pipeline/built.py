@@ -10,7 +10,6 @@ from packaging.version import Version
 
 from releasekit.errors import E
 from releasekit.pipeline.index import Release, is_complete, release_of
-from releasekit.pipeline.metadata import MetadataError, identify
 from releasekit.pipeline.outcome import StepError
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ def require_release(file: Path, wanted: Release) -> None:
         StepError: It does not (`E.BUILD_MISMATCH`).
         OSError: It could not be read.
     """
+    from releasekit.pipeline.metadata import MetadataError, identify  # noqa: PLC0415  # slow, and only after a build
+
     try:
         said = identify(file)
     except MetadataError as error:
