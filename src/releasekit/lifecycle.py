@@ -59,6 +59,7 @@ class Rule(NamedTuple):
         carries: The package's field that the trigger's argument is stored in, if it takes one.
         clears: The package's field that is emptied.
         counts: The package's field that is increased by one.
+        learns: The package's field that the trigger may carry besides, once: it is stored while it is empty.
     """
 
     trigger: Trigger
@@ -67,6 +68,7 @@ class Rule(NamedTuple):
     carries: str = ""
     clears: str = ""
     counts: str = ""
+    learns: str = ""
 
 
 IN_FLIGHT: Final = (PackageStatus.BUILDING, PackageStatus.PUBLISHING, PackageStatus.VERIFYING)
@@ -74,7 +76,7 @@ IN_FLIGHT: Final = (PackageStatus.BUILDING, PackageStatus.PUBLISHING, PackageSta
 
 TABLE: Final = (
     Rule(Trigger.START_BUILDING, (PackageStatus.PENDING,), PackageStatus.BUILDING, counts="attempts"),
-    Rule(Trigger.RECORD_ARTIFACTS, (PackageStatus.BUILDING,), None, carries="artifacts"),
+    Rule(Trigger.RECORD_ARTIFACTS, (PackageStatus.BUILDING,), None, carries="artifacts", learns="version"),
     Rule(Trigger.START_PUBLISHING, (PackageStatus.BUILDING,), PackageStatus.PUBLISHING),
     Rule(Trigger.START_VERIFYING, (PackageStatus.PUBLISHING,), PackageStatus.VERIFYING),
     Rule(Trigger.CONFIRM, (PackageStatus.VERIFYING,), PackageStatus.PUBLISHED, clears="error"),

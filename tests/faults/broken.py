@@ -17,9 +17,10 @@ from releasekit.pipeline.package_index import PackageIndex
 from releasekit.pipeline.steps import UvSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from releasekit.pipeline.built import Built
     from releasekit.pipeline.steps import Sending
     from releasekit.workspace import Package
 
@@ -28,11 +29,11 @@ def build_again() -> None:
     """Build anew at every resume, never the same bytes, and send that without asking what is there."""
     uv_build = Builder._uv_build
 
-    async def changed(self: Builder, package: Package, target: Path) -> None:
-        await uv_build(self, package, target)
+    async def changed(self: Builder, package: Package, target: Path, given: Collection[str]) -> None:
+        await uv_build(self, package, target, given)
         _change(target)
 
-    async def again(self: UvSteps, package: Package, _: Mapping[str, str]) -> Mapping[str, str]:
+    async def again(self: UvSteps, package: Package, _: Mapping[str, str]) -> Built:
         return await self.builder.build(package)
 
     async def blindly(self: UvSteps, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:

@@ -36,6 +36,7 @@ from releasekit.persistence.group_commit import GroupCommit
 from releasekit.persistence.lock import LOCK_FILENAME
 from releasekit.persistence.refresher import Refresher
 from releasekit.pipeline import Orchestrator
+from releasekit.pipeline.built import Built
 from releasekit.state import STATE_FILENAME, journal_path, there_is_a_run
 from releasekit.workspace import Package
 
@@ -258,8 +259,8 @@ class _Steps:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
-        return artifacts or {f"{package.name}-1.0.tar.gz": "a" * 64}
+    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
+        return Built(artifacts or {f"{package.name}-1.0.tar.gz": "a" * 64}, package.version)
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         del artifacts

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.errors import E
 from releasekit.pipeline import Orchestrator
+from releasekit.pipeline.built import Built
 from releasekit.pipeline.outcome import StepError
 from releasekit.state import STATE_FILENAME, RunState
 from releasekit.store import RunStore
@@ -86,11 +87,11 @@ class RecordingSteps:
         self.running: dict[str, int] = defaultdict(int)
         self.most_jobs = 0
 
-    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
+    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
         """See `Steps.build`."""
         self.given[package.name] = artifacts
         await self._step("build", package.name)
-        return artifacts or {f"{package.name}-1.0.tar.gz": A}
+        return Built(artifacts or {f"{package.name}-1.0.tar.gz": A}, package.version)
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
+from tests import archives
+from tests.pipeline.doubles import make_package
 from tests.support import Workspace, digests
 
 from releasekit.cli import demo_workspace
 from releasekit.errors import E
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder
+from releasekit.pipeline.built import version_of
+from releasekit.pipeline.index import Release
 from releasekit.pipeline.outcome import StepError
 from releasekit.workspace import load_workspace
 
@@ -28,7 +34,7 @@ def core_of(workspace: Workspace) -> Package:
 
 
 def build(workspace: Workspace, package: Package | None = None) -> Mapping[str, str]:
-    return asyncio.run(Builder(workspace.root, COMMIT_TIME).build(package or core_of(workspace)))
+    return asyncio.run(Builder(workspace.root, COMMIT_TIME).build(package or core_of(workspace))).artifacts
 
 
 def kept(workspace: Workspace) -> Path:
@@ -170,3 +176,82 @@ def test_kept_files_that_can_not_be_read_are_an_error_not_a_crash(workspace: Wor
         asyncio.run(Builder(workspace.root, COMMIT_TIME).kept("aurora-core"))
 
     assert caught.value.code is E.FILE_FAILED
+
+
+# what was built is looked at before it is kept
+
+
+class Giving(Builder):
+    """Gives files that were made without a build."""
+
+    def __init__(self, root: Path, name: str, said: bytes, *, wheel: bool) -> None:
+        super().__init__(root, COMMIT_TIME)
+        self.names = (name, said)
+        self.wheel = wheel
+
+    async def _uv_build(self, package: Package, target: Path, given: object) -> None:
+        del given
+        self._give(package, target)
+
+    def _give(self, package: Package, target: Path) -> None:
+        archives.release(target, package.name, "1.4.0")
+        name, said = self.names
+        for old in target.glob("*.whl" if self.wheel else "*.gz"):
+            old.unlink()
+        (archives.wheel if self.wheel else archives.sdist)(target / name, said)
+
+
+CORE = Release("aurora-core", Version("1.4.0"))
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@pytest.mark.parametrize("wheel", [False, True], ids=["sdist", "wheel"])
+@pytest.mark.parametrize(
+    ("name", "version", "code", "problem"),
+    [
+        ("aurora-core", "1.4.0", "", ""),
+        ("Aurora.Core", "1.4", "", ""),
+        ("aurora-core", "1.4.1", E.BUILD_MISMATCH, "is of aurora-core 1.4.1 by its metadata, and should be of {core}"),
+        ("aurora-text", "1.4.0", E.BUILD_MISMATCH, "is of aurora-text 1.4.0 by its metadata, and should be of {core}"),
+        ("aurora-core", "none", E.BUILD_MISMATCH, "has metadata with the version 'none', which is none"),
+        ("", "1.4.0", E.BUILD_MISMATCH, "has metadata without a name"),
+    ],
+)
+def test_every_file_says_what_its_name_and_the_plan_say(  # noqa: PLR0913  # a matrix
+    tmp_path: Path, name: str, version: str, code: str, problem: str, *, wheel: bool, dynamic: bool
+) -> None:
+    file = FILES[0] if wheel else FILES[1]
+    builder = Giving(tmp_path, file, archives.core_metadata(name, version), wheel=wheel)
+    package = replace(make_package("aurora-core", tmp_path, version="" if dynamic else "1.4.0"), dynamic=dynamic)
+    if not code:
+        built = asyncio.run(builder.build(package))
+        assert (built.version, sorted(built.artifacts)) == ("1.4.0", FILES)
+        return
+    with pytest.raises(StepError) as caught:
+        asyncio.run(builder.build(package))
+    assert (caught.value.code, caught.value.message) == (code, f"{file} {problem.format(core=CORE)}")
+    assert "build backend" in caught.value.hint
+    assert not any((tmp_path / DIST_DIRECTORY).iterdir())
+
+
+def test_files_of_a_dynamic_package_that_are_of_two_versions_are_incomplete(tmp_path: Path) -> None:
+    file = "aurora_core-1.4.1-py3-none-any.whl"
+    builder = Giving(tmp_path, file, archives.core_metadata("aurora-core", "1.4.1"), wheel=True)
+    package = replace(make_package("aurora-core", tmp_path, version=""), dynamic=True)
+    with pytest.raises(StepError, match="at least one wheel of one version") as caught:
+        asyncio.run(builder.build(package))
+    assert caught.value.code is E.BUILD_INCOMPLETE
+
+
+def test_a_dynamic_version_that_was_recorded_binds_the_next_build(tmp_path: Path) -> None:
+    builder = Giving(tmp_path, FILES[0], archives.core_metadata("aurora-core", "1.4.0"), wheel=True)
+    package = replace(make_package("aurora-core", tmp_path, version="1.4.0.dev3"), dynamic=True)
+    with pytest.raises(StepError, match=r"of version 1\.4\.0\.dev3") as caught:
+        asyncio.run(builder.build(package))
+    assert "tags have changed" in caught.value.hint
+
+
+def test_nothing_at_all_is_incomplete_for_a_dynamic_package_too(tmp_path: Path) -> None:
+    package = replace(make_package("aurora-core", tmp_path, version=""), dynamic=True)
+    with pytest.raises(StepError, match="gave nothing, not one sdist"):
+        version_of(package, tmp_path, {})

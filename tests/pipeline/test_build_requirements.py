@@ -56,7 +56,7 @@ def build(tree: Tree, *names: str) -> Mapping[str, str]:
     packages = tree.load().packages
     built: Mapping[str, str] = {}
     for name in names:
-        built = asyncio.run(Builder(tree.root, 1_700_000_000).build(packages[name]))
+        built = asyncio.run(Builder(tree.root, 1_700_000_000).build(packages[name])).artifacts
     return built
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from releasekit.cli import demo_workspace
 from releasekit.errors import E, ReleaseKitError
-from releasekit.pipeline import git
+from releasekit.pipeline import Request, git, learned
+from releasekit.pipeline.release import make_plan
+from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -416,3 +418,101 @@ def test_git_is_out_of_reach_of_the_terminal_s_signals(
 ) -> None:
     fake_git(tmp_path, "ps -o sid= -p $$", monkeypatch)
     assert git._git(workspace.root, "log").strip() != str(os.getsid(0))
+
+
+# history that is not there
+
+
+def two_tagged_commits(root: Path) -> Path:
+    """A workspace of a package whose version comes from tags, and one whose version stands in a file."""
+    for name, built in {
+        "tagged": "requires = ['hatchling', 'hatch-vcs']\n",
+        "filed": "requires = ['flit_core']\n",
+    }.items():
+        (root / name).mkdir(parents=True)
+        text = f"[project]\nname = '{name}'\ndynamic = ['version']\n[build-system]\n{built}"
+        (root / name / "pyproject.toml").write_text(text)
+    (root / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = ['tagged', 'filed']\n")
+    for version in ("1.0", "1.1"):
+        (root / "tagged" / "VERSION").write_text(version)
+        demo_workspace.commit_all(root, version)
+        ask_git(root, "tag", f"v{version}")
+    return root
+
+
+def clone(origin: Path, target: Path, *options: str) -> Path:
+    ask_git(origin, "clone", "--quiet", *options, origin.as_uri(), str(target))
+    return target
+
+
+def refuse_shallow(root: Path, *names: str) -> None:
+    packages = load_workspace(root).packages
+    learned.refuse_shallow(packages[name] for name in names or packages)
+
+
+def test_a_shallow_clone_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    root = clone(two_tagged_commits(tmp_path / "origin"), tmp_path / "clone", "--depth=1")
+
+    with pytest.raises(ReleaseKitError) as caught:
+        refuse_shallow(root)
+
+    assert caught.value.code is E.GIT_SHALLOW
+    assert caught.value.message.startswith(f"{root} is a shallow clone")
+    assert caught.value.message.endswith(": tagged (hatch-vcs)")
+    mending = caught.value.hint.partition("`")[2].partition("`")[0]
+    assert mending == "git fetch --unshallow --tags"
+    ask_git(root, *mending.split()[1:])
+    refuse_shallow(root)
+    assert ask_git(root, "describe", "--tags") == "v1.1"
+
+
+def test_a_whole_clone_has_its_history(tmp_path: Path) -> None:
+    refuse_shallow(clone(two_tagged_commits(tmp_path / "origin"), tmp_path / "clone"))
+
+
+def test_a_version_in_a_file_may_be_released_from_a_shallow_clone(tmp_path: Path) -> None:
+    root = clone(two_tagged_commits(tmp_path / "origin"), tmp_path / "clone", "--depth=1")
+    refuse_shallow(root, "filed")
+
+
+def test_a_shallow_submodule_is_refused_where_it_is(tmp_path: Path) -> None:
+    inner = two_tagged_commits(tmp_path / "inner")
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    ask_git(outer, "init", "--quiet")
+    allowed = ("-c", "protocol.file.allow=always")
+    ask_git(outer, *allowed, "submodule", "--quiet", "add", "--depth=1", inner.as_uri(), "lib")
+    text = "[tool.uv.workspace]\nmembers = ['lib/tagged', 'lib/filed']\n"
+    (outer / "pyproject.toml").write_text(text)
+    demo_workspace.commit_all(outer, "The submodule")
+    assert ask_git(outer, "rev-parse", "--is-shallow-repository") == "false"
+
+    with pytest.raises(ReleaseKitError) as caught:
+        refuse_shallow(outer)
+
+    assert caught.value.message.startswith(f"{outer / 'lib'} is a shallow clone")
+    ask_git(outer / "lib", *allowed, "fetch", "--unshallow", "--tags")
+    refuse_shallow(outer)
+
+
+def test_of_many_packages_in_a_shallow_clone_some_are_named(tmp_path: Path) -> None:
+    origin = two_tagged_commits(tmp_path / "origin")
+    members = []
+    for number in range(7):
+        shutil.copytree(origin / "tagged", origin / f"p{number}")
+        file = origin / f"p{number}" / "pyproject.toml"
+        file.write_text(file.read_text().replace("'tagged'", f"'p{number}'"))
+        members.append(f"p{number}")
+    (origin / "pyproject.toml").write_text(f"[tool.uv.workspace]\nmembers = {members}\n")
+    demo_workspace.commit_all(origin, "More")
+    with pytest.raises(ReleaseKitError, match=r": p0 \(hatch-vcs\), .*, p4 \(hatch-vcs\) and 2 more\n"):
+        refuse_shallow(clone(origin, tmp_path / "clone", "--depth=1"))
+
+
+def test_a_release_from_a_shallow_clone_begins_nothing(tmp_path: Path) -> None:
+    root = clone(two_tagged_commits(tmp_path / "origin"), tmp_path / "clone", "--depth=1")
+    for allow_dirty in (False, True):
+        with pytest.raises(ReleaseKitError) as caught:
+            make_plan(Request(workspace=root, index="./out", allow_dirty=allow_dirty))
+        assert caught.value.code is E.GIT_SHALLOW
+    assert ask_git(root, "status", "--porcelain") == ""

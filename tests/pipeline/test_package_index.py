@@ -55,7 +55,7 @@ def upload(index: PackageIndex, paths: Sequence[Path]) -> None:
 
 def build_core(workspace: Workspace) -> list[Path]:
     builder = Builder(workspace.root, 1_700_000_000)
-    built = asyncio.run(builder.build(load_workspace(workspace.root).packages[CORE[0]]))
+    built = asyncio.run(builder.build(load_workspace(workspace.root).packages[CORE[0]])).artifacts
     return [builder.directory(CORE[0]) / name for name in sorted(built)]
 
 
@@ -185,7 +185,7 @@ def test_a_workspace_whose_path_looks_like_a_pattern_is_published(other: FaultyI
     small_workspace.make(root, other.url, other.publish_url)
     workspace = Workspace(root)
     builder = Builder(root, 1_700_000_000)
-    built = asyncio.run(builder.build(load_workspace(root).packages["base"]))
+    built = asyncio.run(builder.build(load_workspace(root).packages["base"])).artifacts
 
     upload(index_of(workspace), [builder.directory("base") / name for name in built])
 

@@ -11,6 +11,7 @@ from tests.pipeline.doubles import C, MemoryIndex, make_package
 
 from releasekit.errors import E
 from releasekit.pipeline.build import Builder
+from releasekit.pipeline.built import Built
 from releasekit.pipeline.outcome import ConflictError, NotShownError, RebuiltError, StepError, TransientError
 from releasekit.pipeline.patience import Patience
 from releasekit.pipeline.steps import UvSteps, ask
@@ -40,15 +41,13 @@ class OneBuilder(Builder):
 
     builds = 0
 
-    async def build(
-        self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None
-    ) -> Mapping[str, str]:
+    async def build(self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None) -> Built:
         """See `Builder.build`."""
         self.builds += 1
         if check:
             check(BUILT)
         keep(self.directory(package.name))
-        return BUILT
+        return Built(BUILT, "1.0")
 
 
 def keep(directory: Path, *names: str) -> None:
@@ -68,7 +67,7 @@ class Bench:
         self.directory = self.builder.directory("core")
 
     def build(self, artifacts: Mapping[str, str]) -> Mapping[str, str]:
-        return asyncio.run(self.steps.build(self.package, artifacts))
+        return asyncio.run(self.steps.build(self.package, artifacts)).artifacts
 
     def publish(self) -> None:
         asyncio.run(self.steps.publish(self.package, BUILT, nullcontext))

@@ -76,6 +76,17 @@ class RunAgainstModel(RuleBasedStateMachine):
             with pytest.raises(IllegalTransitionError):
                 method(*arguments)
 
+    @rule(name=packages, recorded=artifacts, version=texts.filter(bool))
+    def record_with_a_version(self, name: str, recorded: dict[str, str], version: str) -> None:
+        known = self.model[name]
+        if known["status"] == "building" and not known["version"]:
+            self.run[name].record_artifacts(recorded, version)
+            self.apply(name, "record_artifacts", recorded)
+            known["version"] = version
+        else:
+            with pytest.raises(ReleaseKitError):
+                self.run[name].record_artifacts(recorded, version)
+
     @rule(name=packages, data=st.data())
     def advance(self, name: str, data: st.DataObject) -> None:
         if legal := [trigger for status, trigger in EXPECTED if status == self.model[name]["status"]]:

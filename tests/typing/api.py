@@ -47,6 +47,8 @@ assert_type(package.allowed_triggers(), tuple[Trigger, ...])
 
 assert_type(package.start_building(), None)
 package.record_artifacts({"core.whl": "0" * 64})
+package.record_artifacts({"core.whl": "0" * 64}, "1.0")
+package.record_artifacts({"core.whl": "0" * 64}, version="1.0")
 package.start_publishing()
 package.start_verifying()
 package.confirm()
@@ -66,6 +68,7 @@ package.fail(5)  # type: ignore[arg-type]
 package.skip()  # type: ignore[call-arg]
 package.record_artifacts()  # type: ignore[call-arg]
 package.record_artifacts(["core.whl"])  # type: ignore[arg-type]
+package.record_artifacts({"core.whl": "0" * 64}, 1.0)  # type: ignore[arg-type]
 package.start_building("now")  # type: ignore[call-arg]
 package.may("start_building")  # type: ignore[arg-type]
 package.publish()  # type: ignore[attr-defined]

@@ -120,13 +120,6 @@ def test_a_package_without_a_version_is_refused(tree: Tree) -> None:
     assert tree.refusal().message == f"{file}: project.version is missing"
 
 
-def test_a_dynamic_version_is_refused(tree: Tree) -> None:
-    file = tree.member("packages/a", "dynamic = ['readme', 'version']")
-    error = tree.refusal()
-    assert error.message == f"{file}: project.dynamic has 'version', which is known only after a build"
-    assert "project.version" in error.hint
-
-
 def test_other_dynamic_fields_are_fine(tree: Tree) -> None:
     tree.member("packages/a", "dynamic = ['readme', 'optional-dependencies']")
     assert tree.names() == ["a"]

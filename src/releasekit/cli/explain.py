@@ -19,8 +19,15 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "again."
     ),
     E.BUILD_INCOMPLETE: (
-        "A build must give exactly one sdist and at least one wheel of the version in the plan. Check the "
-        "package's build backend and that it takes its version from pyproject.toml."
+        "A build must give exactly one sdist and at least one wheel, of the version in the plan if that has one. Check "
+        "the package's build backend and where it takes its version from."
+    ),
+    E.BUILD_MISMATCH: (
+        "What a built file says of itself in its metadata (METADATA in a wheel, PKG-INFO in an sdist) is not what its "
+        "name, the plan or the other files of the package say: another name, another version, other tags. Installers "
+        "and indexes refuse such files, or worse, they don't. Look where the build backend takes name and version "
+        "from. A version from git's tags that has changed since the package was first built means that tags were "
+        "made or fetched meanwhile: start over with --fresh."
     ),
     E.BUILD_TIMEOUT: (
         "A build took longer than --build-timeout allows, and was killed with everything that it had started. Find "
@@ -52,6 +59,13 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.GIT_FAILED: (
         "A release belongs to a commit, so the workspace must be in a git repository with at least one commit, "
         "and the program git on PATH."
+    ),
+    E.GIT_SHALLOW: (
+        "A package's version is made of git's tags and of the commits since, by a tool that its pyproject.toml asks "
+        "for, or nothing there tells where it comes from; and the repository is a shallow clone, which has only some "
+        "of them. The version would be wrong, and what is on an index can't be taken back. Run `git fetch "
+        "--unshallow --tags` in the repository that the message names. In a GitHub workflow, give actions/checkout "
+        "`fetch-depth: 0`."
     ),
     E.GRAPHVIZ_MISSING: (
         "SVG and PNG are drawn by Graphviz: install the extra `releasekit[diagrams]`, which carries it, or put "
@@ -160,6 +174,18 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.VERIFY_TIMEOUT: (
         "Everything was sent, but the index did not show it in time. Large indexes lag for minutes. Run the same "
         "command again: what is there is not sent twice. --verify-timeout sets the patience."
+    ),
+    E.VERSION_LOCAL: (
+        "A package took a version like 1.2.dev3+g4f2a9c1 from git, as it does where the commit has no tag or something "
+        "is not committed. Package indexes take no version with a +, so nothing was sent. Release from the commit "
+        "that is tagged, fetch the tag if it is missing, or have the tool leave out the local part. A directory takes "
+        "such versions."
+    ),
+    E.WHEELS_REFUSED: (
+        "A file in the directory that --wheels names can't be published with this workspace: it is no wheel or sdist, "
+        "is of another package or version, or says in its metadata that it is something else; or the run has recorded "
+        "other files, which it will send. Nothing was taken from the directory. Remove the file from it, or build it "
+        "again from this commit. A run that has begun does not need --wheels any more."
     ),
     E.WORKSPACE_CYCLE: (
         "Packages require each other in a circle, at run time or to be built, so none can be published first. The "

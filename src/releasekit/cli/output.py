@@ -35,6 +35,9 @@ SHOWN: Final = 20  # packages of a run that has not the one that was meant
 REPORT_FILENAME: Final = ".releasekit-report.html"
 """The report of a workspace's run: the only one of our own files that a user may have written."""
 
+DYNAMIC: Final = "dynamic"
+"""What is shown as the version of a package that only its build can tell."""
+
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
 _OURS: Final = ".releasekit-"

@@ -47,7 +47,7 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, as
             }
         )
         return
-    rows = [[*map(in_one_line, (str(p.level), p.name, p.version, _why(p)))] for p in packages]
+    rows = [[*map(in_one_line, (str(p.level), p.name, _version(p), _why(p)))] for p in packages]
     for line in columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
     if found.notes:
@@ -70,6 +70,10 @@ def _told(package: PackageState, found: Workspace) -> dict[str, object]:
     fields = ("name", "version", "level", "requires", "status", "reason")
     told = {field: getattr(package, field) for field in fields}
     return told | {"build_requires": found.packages[package.name].build_requires}
+
+
+def _version(package: PackageState) -> str:
+    return package.version or ("" if package.status == PackageStatus.SKIPPED else output.DYNAMIC)
 
 
 def _why(package: PackageState) -> str:

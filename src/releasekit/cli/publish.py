@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -33,7 +34,6 @@ from releasekit.state import STATE_FILENAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from stamina.instrumentation import RetryDetails
 
@@ -84,6 +84,8 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 @_seconds("--retry-budget", RETRY_BUDGET, "How long a package is tried again for what may pass.", least=0)
 @_seconds("--grace", GRACE, "How long running uploads may go on after SIGINT or SIGTERM.", least=0)
 @click.option("--allow-dirty", is_flag=True, help="Release packages that have uncommitted changes too.")
+@click.option("--wheels", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Publish the wheels and sdists in DIR, built elsewhere; what a package lacks is built.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be done, from what the index has; touch nothing.")
 @click.option("--report", type=output.OutputFile(), metavar="FILE",
               help="Keep a report of the run fresh, as HTML: see `releasekit report`.")  # fmt: skip
@@ -106,6 +108,7 @@ def command(  # noqa: PLR0913  # one argument an option
     retry_budget: float,
     grace: float,
     allow_dirty: bool,
+    wheels: Path | None,
     dry_run: bool,
     report: Path | None,
     log_level: str,
@@ -139,6 +142,7 @@ def command(  # noqa: PLR0913  # one argument an option
         grace=grace,
         allow_dirty=allow_dirty,
         selection=selection,
+        wheels=wheels,
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = click.get_current_context().find_object(Stop) or Stop()
@@ -186,7 +190,7 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
     if as_json:
         output.print_json({"packages": [each._asdict() for each in forecasts], "exit_code": code})
         return code
-    rows = [(each.package, each.version, each.action.value, each.why or ", ".join(each.files)) for each in forecasts]
+    rows = [(each.package, _version(each), each.action.value, each.why or ", ".join(each.files)) for each in forecasts]
     for line in columns([[*map(in_one_line, row)] for row in rows]):
         click.echo(line)
     idle = sum(each.action in {Action.NOTHING, Action.HELD, *STOPS} for each in forecasts)
@@ -199,6 +203,10 @@ def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
         again = same_command("--dry-run")
     click.echo(f"next: {in_one_line(again)}")
     return code
+
+
+def _version(told: Forecast) -> str:
+    return told.version or ("" if told.action is Action.NOTHING else output.DYNAMIC)
 
 
 def _next_step(outcome: Outcome) -> str:

@@ -3,6 +3,9 @@
 The built files live in ``.releasekit-dist/PACKAGE/``. They arrive there whole: `uv build` writes into a
 directory beside it, which takes the final name once its files are complete and on the device. That directory
 is never used twice: the children of a process that was killed may still be writing into theirs.
+
+Files that were built elsewhere and given to the run lie in ``PACKAGE.given`` beside it: see `wheels`. They are taken
+as they are, and only what is missing is built.
 """
 
 from __future__ import annotations
@@ -17,13 +20,13 @@ from releasekit.errors import E
 from releasekit.persistence import atomic
 from releasekit.pipeline import process
 from releasekit.pipeline.build_requirements import CONSTRAINTS_FILENAME, offer_built
+from releasekit.pipeline.built import Built, version_of
 from releasekit.pipeline.directory_index import sha256
-from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.outcome import StepError
 from releasekit.state.beside import DIST_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from releasekit.workspace import Package
@@ -53,6 +56,10 @@ class Builder:
         """Say where a package's built files are kept."""
         return self.root / DIST_DIRECTORY / package
 
+    def given(self, package: str) -> Path:
+        """Say where files of a package are kept that were built elsewhere; there may be none."""
+        return given_directory(self.root, package)
+
     async def kept(self, package: str) -> Mapping[str, str]:
         """Read what is kept of a package: file name → sha256.
 
@@ -66,30 +73,28 @@ class Builder:
             message = f"the built files in {directory} can't be read: {error}"
             raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
 
-    async def build(
-        self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None
-    ) -> Mapping[str, str]:
+    async def build(self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None) -> Built:
         """Build a package with `uv build` and keep the files in place of any earlier ones.
 
         Args:
-            package: The package.
+            package: The package; if its version is empty, the build tells it.
             check: Looks at what was built, and raises `StepError` if that must not take the place of what is there.
 
         Returns:
-            File name → sha256 in hex.
+            The files and their version.
 
         Raises:
             StepError: The build failed (`E.BUILD_FAILED`), did not give one sdist and at least one wheel of the
-                planned version (`E.BUILD_INCOMPLETE`), took too long (`E.BUILD_TIMEOUT`), or could not be stored
-                (`E.FILE_FAILED`).
+                planned version (`E.BUILD_INCOMPLETE`), or files that say otherwise (`E.BUILD_MISMATCH`), took too
+                long (`E.BUILD_TIMEOUT`), or could not be stored (`E.FILE_FAILED`).
         """
         final = self.directory(package.name)
         stem = f"{package.name}.building-"  # a dot: no package can be called so
         fresh = final.with_name(stem + secrets.token_hex(8))
         try:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
-            await asyncio.to_thread(fresh.mkdir, parents=True)
-            await self._uv_build(package, fresh)
+            given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
+            await self._uv_build(package, fresh, given)
             return await asyncio.to_thread(_keep, package, fresh, final, check)
         except OSError as error:
             message = f"what was built of {package.name!r} could not be stored: {error}"
@@ -98,16 +103,15 @@ class Builder:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    async def _uv_build(self, package: Package, target: Path) -> None:
+    async def _uv_build(self, package: Package, target: Path, given: Collection[str]) -> None:
+        """Build into a directory what is not there yet."""
+        sdists = [name for name in given if not name.endswith(".whl")]
+        if sdists and len(given) > len(sdists):
+            return
+        kind = ("--wheel",) if sdists else ("--sdist",) if given else ()
+        source = target / sdists[0] if sdists else package.directory
         offered = await asyncio.to_thread(offer_built, package, self.directory, target)
-        command = [
-            process.find_uv(),
-            "build",
-            "--out-dir",
-            str(target),
-            *offered.arguments,
-            str(package.directory),
-        ]
+        command = [process.find_uv(), "build", *kind, "--out-dir", str(target), *offered.arguments, str(source)]
         # Builds run other people's code: it is not shown what may publish.
         withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
         # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
@@ -125,29 +129,34 @@ class Builder:
             raise StepError(E.BUILD_FAILED, message, hint) from error
 
 
+def given_directory(root: Path, package: str) -> Path:
+    """Say where files of a package that were built elsewhere are kept: the dot is in no package's name."""
+    return root / DIST_DIRECTORY / f"{package}.given"
+
+
 def _remove(directory: Path, pattern: str) -> None:
     for leftover in directory.glob(pattern):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _keep(
-    package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None
-) -> Mapping[str, str]:
+def _begin(fresh: Path, given: Path) -> list[str]:
+    """Make a directory to build into, with what was built elsewhere in it; name that."""
+    if given.is_dir():
+        shutil.copytree(given, fresh)
+    else:
+        fresh.mkdir(parents=True)
+    return [path.name for path in fresh.iterdir()]
+
+
+def _keep(package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None) -> Built:
     (fresh / ".gitignore").unlink(missing_ok=True)  # uv adds it, and only newer ones have an option not to
     (fresh / CONSTRAINTS_FILENAME).unlink(missing_ok=True)
     built = digests_in(fresh)
-    foreign = [name for name in built if not belongs(name, package.name, package.version)]
-    if foreign or not is_complete(built):
-        raise StepError(
-            E.BUILD_INCOMPLETE,
-            f"uv build of {package.name!r} gave {', '.join(built) or 'nothing'}, "
-            f"not one sdist and at least one wheel of version {package.version}",
-            "check the package's build backend and its version",
-        )
+    version = version_of(package, fresh, built)
     if check:
         check(built)
     keep_whole(fresh, final)
-    return built
+    return Built(built, version)
 
 
 def keep_whole(fresh: Path, final: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -40,6 +41,8 @@ class Action(StrEnum):
     CONFLICT = "stop: a conflict"
     LOST = "stop: it was published, and the index does not show it"
 
+
+_BUILD_TELLS: Final = "its build tells the version, and then the index whether it is there already"
 
 STOPS: Final = {Action.CONFLICT, Action.LOST}
 """What a person must decide before it goes on."""
@@ -80,6 +83,8 @@ async def forecast(request: Request) -> list[Forecast]:
             run = plan.run if begins else there
         if begins:
             remember(plan.path, run)
+        plan.wheels.refuse_others(run, None if begins else plan.workspace.root)
+        if begins:
             await skip_complete(run, plan.index, request.retry_budget)
         packages = sorted(run.packages.values(), key=lambda package: (package.level, package.name))
         told = await in_turns(partial(_of, package, plan, request) for package in packages)
@@ -94,12 +99,13 @@ async def _of(package: PackageState, plan: Plan, request: Request) -> Forecast:
     try:
         if package.status is PackageStatus.PUBLISHED:
             return await _confirmed(package, plan, request)
-        shown = await ask(plan.index, package.name, package.version, request.retry_budget)
+        known = bool(package.version)  # else nothing of it was built yet
+        shown = await ask(plan.index, package.name, package.version, request.retry_budget) if known else {}
         missing = to_send(package.artifacts, shown, plan.index.name)
         is_kept = await asyncio.to_thread(find_kept, plan.path, package.name, package.artifacts)
         kept = package.artifacts if is_kept else {}
         if decide(package.artifacts, kept, shown, plan.index.name) is Decision.BUILD:
-            return Forecast(package.name, package.version, Action.BUILD)
+            return Forecast(package.name, package.version, Action.BUILD, why="" if known else _BUILD_TELLS)
         action = Action.SEND if missing else Action.VERIFY
         return Forecast(package.name, package.version, action, tuple(missing))
     except ConflictError as error:
@@ -111,7 +117,8 @@ async def _confirmed(package: PackageState, plan: Plan, request: Request) -> For
     patience = min(request.verify_timeout, CONFIRM_TIMEOUT)
     steps = UvSteps(Builder(plan.workspace.root, plan.head.time), plan.index)
     try:
-        await steps.verify(plan.workspace.packages[package.name], package.artifacts, patience)
+        planned = replace(plan.workspace.packages[package.name], version=package.version)
+        await steps.verify(planned, package.artifacts, patience)
     except NotShownError as error:
         return Forecast(package.name, package.version, Action.LOST, tuple(error.missing))
     shown = f"is published, and {plan.index.name} shows it"

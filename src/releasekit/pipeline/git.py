@@ -136,6 +136,22 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) 
         )
 
 
+def shallow_repositories(directories: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Find which repositories of some directories lack history; a package may be in a submodule.
+
+    Args:
+        directories: Where the packages are; links are followed.
+
+    Returns:
+        The top of a shallow repository's work tree → which of the directories are in it.
+
+    Raises:
+        ReleaseKitError: git could not tell (`E.GIT_FAILED`).
+    """
+    found = _repositories(directory.resolve() for directory in directories)
+    return {top: inside for top, inside in found.items() if _git(top, "rev-parse", "--is-shallow-repository") == "true"}
+
+
 def unignored(directory: Path) -> list[str]:
     """Name our own files in a directory that git does not ignore: a commit or an sdist could take them in."""
     return _git(directory, "ls-files", "--others", "--exclude-standard", "--", ":(glob).releasekit-*").splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -107,15 +107,38 @@ def choose_index(name: str, workspace: Workspace, *, look_only: bool = False) ->
     )
 
 
+class Release(NamedTuple):
+    """One version of a package.
+
+    Attributes:
+        name: The package, its canonical name.
+        version: Its version.
+    """
+
+    name: str
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+def release_of(filename: str) -> Release | None:
+    """Tell which release an sdist or a wheel is of, by its name; None if that is the name of neither."""
+    try:
+        if filename.endswith(".whl"):
+            name, version, _, _ = parse_wheel_filename(filename)
+        else:
+            name, version = parse_sdist_filename(filename)
+    except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion):
+        return None
+    return Release(name, version)
+
+
 def belongs(filename: str, package: str, version: str) -> bool:
     """Tell whether a file is an sdist or a wheel of one version of a package, by its name."""
     try:
-        if filename.endswith(".whl"):
-            name, found, _, _ = parse_wheel_filename(filename)
-        else:
-            name, found = parse_sdist_filename(filename)
-        return name == canonicalize_name(package) and found == Version(version)
-    except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion):
+        return release_of(filename) == (canonicalize_name(package), Version(version))
+    except InvalidVersion:
         return False
 
 

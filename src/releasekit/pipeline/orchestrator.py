@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from releasekit.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 
+    from releasekit.pipeline.built import Built
     from releasekit.pipeline.steps import Steps
     from releasekit.state import PackageState, RunState
     from releasekit.store import RunStore
@@ -149,11 +151,17 @@ class Orchestrator:
             await self._build_requirements(package)
             async with self._turn():
                 await self._move(package.start_building)
-                artifacts = await self.steps.build(self.packages[package.name], package.artifacts)
-                if artifacts != package.artifacts:
-                    await self._move(package.record_artifacts, artifacts)
+                await self._record(package, await self.steps.build(self._planned(package), package.artifacts))
         finally:
             self._builds[package.name].set()
+
+    async def _record(self, package: PackageState, built: Built) -> None:
+        if built.artifacts != package.artifacts:
+            learned = () if package.version else (built.version,)
+            await self._move(package.record_artifacts, built.artifacts, *learned)
+        if built.not_wanted:  # which only the build could tell
+            package.recover()
+            await self._move(package.skip, built.not_wanted)
 
     async def _build_requirements(self, package: PackageState) -> None:
         for required in self.packages[package.name].build_requires:
@@ -163,6 +171,8 @@ class Orchestrator:
                 raise _HeldError
 
     async def _release(self, package: PackageState) -> None:
+        if package.status in FINAL:
+            return
         await self._requirements(package)
         await self._publish(package)
         await self._verify(package)
@@ -178,7 +188,7 @@ class Orchestrator:
         async with self._turn():
             await self._move(package.start_publishing)
             sending = partial(self._sending, package.name)
-            await self.steps.publish(self.packages[package.name], package.artifacts, sending)
+            await self.steps.publish(self._planned(package), package.artifacts, sending)
             await self._move(package.start_verifying)
 
     @contextlib.contextmanager
@@ -197,7 +207,7 @@ class Orchestrator:
     async def _verify(self, package: PackageState) -> None:
         if self.interrupted:
             raise _HeldError
-        await self.steps.verify(self.packages[package.name], package.artifacts, self.verify_timeout)
+        await self.steps.verify(self._planned(package), package.artifacts, self.verify_timeout)
         await self._move(package.confirm)
 
     async def _confirm_again(self, package: PackageState) -> None:
@@ -206,7 +216,7 @@ class Orchestrator:
         timeout = min(self.verify_timeout, CONFIRM_TIMEOUT)
         try:
             async with self._questions:  # the deadline of what waits for its turn does not run
-                await self.steps.verify(self.packages[package.name], package.artifacts, timeout)
+                await self.steps.verify(self._planned(package), package.artifacts, timeout)
         except StepError as error:
             lost = isinstance(error, NotShownError | ConflictError)
             raise ReleaseKitError(
@@ -214,6 +224,11 @@ class Orchestrator:
                 f"{package.name!r} was published by an earlier process of this run, but now {error.message}",
                 LOST if lost else error.hint,
             ) from error
+
+    def _planned(self, package: PackageState) -> Package:
+        """Give the workspace's package; if only a build could tell its version, with the one that it told."""
+        planned = self.packages[package.name]
+        return replace(planned, version=package.version) if planned.dynamic else planned
 
     async def _move(self, trigger: Callable[..., None], *carried: object) -> None:
         """Fire a trigger and return when that is durable: only then may its effect follow."""

@@ -15,11 +15,13 @@ from releasekit.pipeline import git, process
 from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.index import choose_index
+from releasekit.pipeline.learned import refuse_shallow
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
 from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.resume import declare, open_run
-from releasekit.pipeline.sent import has_arrived, may_be_sent
+from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, UvSteps
+from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
 
@@ -52,6 +54,7 @@ class Request:
         grace: Seconds that running uploads have left when the release is asked to stop.
         allow_dirty: Release packages with uncommitted changes too.
         selection: Which packages.
+        wheels: A directory of files that were built elsewhere, to be published like our own; None for none.
     """
 
     workspace: Path
@@ -67,6 +70,7 @@ class Request:
     grace: float = GRACE
     allow_dirty: bool = False
     selection: Selection = field(default_factory=Selection)
+    wheels: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Plan:
         head: The commit that is released.
         index: Where to.
         run: The run as it would begin now.
+        wheels: The files that were built elsewhere, which were looked at.
     """
 
     workspace: Workspace
@@ -86,6 +91,7 @@ class Plan:
     head: git.Head
     index: Index
     run: RunState
+    wheels: Wheels
 
 
 class Outcome(NamedTuple):
@@ -121,7 +127,12 @@ async def release(
     process.find_uv()  # now, rather than in the middle
     async with contextlib.aclosing(plan.index):
         with await open_run(
-            plan.path, plan.run, plan.index, fresh=request.fresh, patience=request.retry_budget
+            plan.path,
+            plan.run,
+            plan.index,
+            fresh=request.fresh,
+            patience=request.retry_budget,
+            wheels=plan.wheels,
         ) as store:
             if unignored := git.unignored(plan.workspace.root):
                 get_logger(__name__).warning(
@@ -158,7 +169,8 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     if not request.allow_dirty:
         directories = [workspace.packages[name].directory for name in run.pending_packages()]
         git.refuse_changed(workspace.root, directories, index.directory)
-    return Plan(workspace, path, head, index, run)
+    refuse_shallow(workspace.packages[name] for name in run.pending_packages())
+    return Plan(workspace, path, head, index, run, Wheels(request.wheels, workspace.packages))
 
 
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
@@ -166,6 +178,7 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         Builder(plan.workspace.root, plan.head.time, timeout=request.build_timeout),
         plan.index,
         sent=partial(may_be_sent, plan.path),
+        earlier=Earlier(plan.path, plan.index.identity),
         upload_timeout=request.upload_timeout,
         retry_budget=request.retry_budget,
     )

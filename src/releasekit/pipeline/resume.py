@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.patience import START_BUDGET, in_turns
 from releasekit.pipeline.sent import bring_back, remember
 from releasekit.pipeline.steps import ask
+from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, RunState, no_run, there_is_a_run
 from releasekit.store import RunStore
 from releasekit.workspace import is_left_out
@@ -25,8 +27,14 @@ if TYPE_CHECKING:
     from releasekit.workspace import Workspace
 
 
-async def open_run(
-    path: Path, plan: RunState, index: Index, *, fresh: bool = False, patience: float = START_BUDGET
+async def open_run(  # noqa: PLR0913  # its options, by keyword
+    path: Path,
+    plan: RunState,
+    index: Index,
+    *,
+    fresh: bool = False,
+    patience: float = START_BUDGET,
+    wheels: Wheels | None = None,
 ) -> RunStore:
     """Open the run that a plan asks for.
 
@@ -36,6 +44,7 @@ async def open_run(
         index: What it publishes to; asked only when a run begins, for what is complete there already.
         fresh: Begin anew, whatever is there; the old files are kept aside.
         patience: Seconds that it is tried to ask the index.
+        wheels: Files that were built elsewhere; those of packages that have nothing recorded yet become the run's own.
 
     Returns:
         The open run: what was in flight is recovered, what failed is to be tried again.
@@ -45,21 +54,27 @@ async def open_run(
             `E.STATE_PLAN_MISMATCH`), can't be trusted (`E.STATE_CORRUPTED`), or is at work (`E.STATE_LOCKED`).
         StepError: The index could not be asked.
     """
+    wheels = wheels or Wheels(None, {})
     there, left = there_is_a_run(path), summary_path(path).exists()
     if there and not fresh:
         store = RunStore.open(path)
         try:
             if goes_on(store.state, plan, path):
-                return _resume(store)
+                wheels.refuse_others(store.state, path.parent)
+                resumed = _resume(store)
+                await asyncio.to_thread(wheels.keep, resumed.state, path.parent, anew=False)
+                return resumed
         except BaseException:
             store.close()
             raise
         store.close()
     remember(path, plan)
+    wheels.refuse_others(plan)
     await skip_complete(plan, index, patience)  # first: if it fails, the old run is still in its place
     if there or fresh or left:  # a summary tells of a completed run, not of this one
         set_aside(path, unfinished=fresh)
     await bring_back(path, plan)
+    await asyncio.to_thread(wheels.keep, plan, path.parent, anew=True)
     return RunStore.create(path, plan)
 
 
@@ -129,7 +144,7 @@ async def skip_complete(plan: RunState, index: Index, patience: float = START_BU
     Raises:
         StepError: The index could not be asked.
     """
-    names = plan.pending_packages()
+    names = [name for name in plan.pending_packages() if plan[name].version]  # of others, their build tells it
     shown = await in_turns(partial(ask, index, name, plan[name].version, patience) for name in names)
     for name, files in zip(names, shown, strict=True):
         if is_complete(files) and plan[name].artifacts.items() <= files.items():
@@ -148,8 +163,8 @@ def plan_changes(old: RunState, new: RunState) -> list[str]:
             changes.append(f"{name} is to be skipped: {new[name].reason}")
         elif new[name].status == PackageStatus.PENDING and is_left_out(old[name].reason):
             changes.append(f"{name} was to be skipped, since {old[name].reason}, and is not now")
-        elif old[name].version != new[name].version:
-            changes.append(f"{name} was {old[name].version} and is {new[name].version}")
+        elif new[name].version not in {"", old[name].version}:  # what only a build tells is compared when it does
+            changes.append(f"{name} was {old[name].version or 'dynamic'} and is {new[name].version}")
         elif set(old[name].requires) != set(new[name].requires):
             changes.append(f"{name} requires {', '.join(new[name].requires) or 'nothing'} now")
     return changes

@@ -24,7 +24,7 @@ from releasekit.pipeline.outcome import UNDECIDED
 from releasekit.state.history import read_history
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from releasekit.state import RunState
 
@@ -66,28 +66,43 @@ def remember(path: Path, plan: RunState) -> None:
 
     Args:
         path: The state file: of the run that makes way, if there is one. Those put aside lie beside it.
-        plan: The new run. Packages of the same version, to the same index, get the artifacts that were recorded.
+        plan: The new run. Packages of the same version, to the same index, get the artifacts that were recorded. Of
+            those whose version only a build tells, `Earlier` knows when that has told it.
     """
-    known: dict[str, Mapping[str, str]] = {}
-    for state_file in (*earlier_runs(path), path):
-        try:
-            run, bound = _bound(state_file)
-        except FileNotFoundError:
-            continue
-        except (OSError, ReleaseKitError) as error:
-            get_logger(__name__).warning("releasekit.earlier_run_ignored", file=str(state_file), error=str(error))
-            continue
-        if run.index == plan.index:
-            known |= {
-                name: run[name].artifacts
-                for name in bound
-                if name in plan and run[name].version == plan[name].version and _is_whole(run, name)
-            }
+    known = _releases((*earlier_runs(path), path), plan.index)
     for name in plan.pending_packages():
-        if name in known:
+        if artifacts := known.get((name, plan[name].version)):
             plan[name].start_building()
-            plan[name].record_artifacts(known[name])
+            plan[name].record_artifacts(artifacts)
             plan[name].recover()
+
+
+class Earlier:
+    """What the runs before this one may have sent, for packages whose version was not known when it began.
+
+    Args:
+        path: The state file of this run.
+        index: What it publishes to: see `Index.identity`.
+    """
+
+    def __init__(self, path: Path, index: str) -> None:
+        self.path = path
+        self.index = index
+        self._known: dict[tuple[str, str], Mapping[str, str]] | None = None
+
+    def files(self, package: str, version: str) -> Mapping[str, str]:
+        """Tell what may have been sent as a version of a package: file name → sha256; nothing if nothing was."""
+        if self._known is None:
+            self._known = _releases(earlier_runs(self.path), self.index)
+        return self._known.get((package, version), {})
+
+    def bring_back(self, package: str, artifacts: Mapping[str, str]) -> bool:
+        """Copy a package's files from where they were put aside to where they are kept; False if they are lost.
+
+        Raises:
+            OSError: They could not be copied.
+        """
+        return _copy(self.path, self.path.parent / DIST_DIRECTORY / package, artifacts)
 
 
 def find_kept(path: Path, package: str, artifacts: Mapping[str, str]) -> Path | None:
@@ -119,16 +134,33 @@ async def bring_back(path: Path, plan: RunState) -> None:
         ) from error
 
 
-def _copy(path: Path, final: Path, artifacts: Mapping[str, str]) -> None:
+def _copy(path: Path, final: Path, artifacts: Mapping[str, str]) -> bool:
     found = find_kept(path, final.name, artifacts)
     if found is None or found == Path(os.path.realpath(final)):
-        return
+        return found is not None
     fresh = final.with_name(f"{final.name}.building-{secrets.token_hex(8)}")
     try:
         shutil.copytree(found, fresh)
         keep_whole(fresh, final)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+    return True
+
+
+def _releases(state_files: Iterable[Path], index: str) -> dict[tuple[str, str], Mapping[str, str]]:
+    """Read what runs have bound for an index: package and version → artifacts, as the last of them has it."""
+    known: dict[tuple[str, str], Mapping[str, str]] = {}
+    for state_file in state_files:
+        try:
+            run, bound = _bound(state_file)
+        except FileNotFoundError:
+            continue
+        except (OSError, ReleaseKitError) as error:
+            get_logger(__name__).warning("releasekit.earlier_run_ignored", file=str(state_file), error=str(error))
+            continue
+        if run.index == index:
+            known |= {(name, run[name].version): run[name].artifacts for name in bound if _is_whole(run, name)}
+    return known
 
 
 def _bound(path: Path) -> tuple[RunState, frozenset[str]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from releasekit.errors import E
+from releasekit.pipeline.built import Built
 from releasekit.pipeline.index import belongs, is_complete
+from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
 from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from releasekit.pipeline.build import Builder
     from releasekit.pipeline.index import Index
+    from releasekit.pipeline.learned import Memory
     from releasekit.workspace import Package
 
     Sending = Callable[[], AbstractContextManager[None]]
@@ -36,11 +40,12 @@ VERIFY_TIMEOUT: Final = 900.0
 class Steps(Protocol):
     """What the orchestrator does with one package. Every step may be repeated after any interruption.
 
-    Each raises `StepError` when it fails. `artifacts` is file name → sha256 in hex.
+    Each raises `StepError` when it fails. `artifacts` is file name → sha256 in hex. The package's version is empty as
+    long as only its build can tell it.
     """
 
-    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
-        """Make the package's files, given those recorded earlier; return what is to be sent."""
+    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
+        """Make the package's files, given those recorded earlier; return what is to be sent, if it is."""
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """Send every file that the index does not have; bytes are on their way only while a `sending()` lasts."""
@@ -55,38 +60,57 @@ class UvSteps:
     Args:
         builder: Builds and keeps the files.
         index: Where they go.
-        sent: Names the packages whose recorded files may have been sent; asked only when such files are lost.
+        sent: Names the packages whose recorded files may have been sent; asked only when it matters.
+        earlier: Knows what earlier runs may have sent; asked about packages whose version a build has told.
         upload_timeout: Seconds that one upload may take.
         retry_budget: Seconds that the transient errors of one package may take.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its options, by keyword
         self,
         builder: Builder,
         index: Index,
         *,
         sent: Callable[[], Collection[str]] = tuple,
+        earlier: Memory | None = None,
         upload_timeout: float = UPLOAD_TIMEOUT,
         retry_budget: float = RETRY_BUDGET,
     ) -> None:
         self.builder = builder
         self.index = index
         self.sent = sent
+        self.earlier = earlier
         self.upload_timeout = upload_timeout
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(retry_budget))
         self._in_vain = False
 
-    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
+    async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
         """See `Steps.build`."""
         if not artifacts:
-            return await self.builder.build(package)
+            return await self._learned(package, await self.builder.build(package))
         kept = await self.builder.kept(package.name)
         shown = await self._patiently(package, partial(self._shown, package))
+        built = Built(artifacts, package.version)
+        if package.dynamic and is_taken(artifacts, shown) and not await asyncio.to_thread(self._was_sent, package):
+            return built.unwanted(self.index.name)  # a crash came between its build and this
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
-            return artifacts
+            return built
         was_sent = package.name in await asyncio.to_thread(self.sent)
         check = partial(refuse_others, artifacts, index=self.index.name) if was_sent else None
-        return await self.builder.build(package, check)
+        return await self._learned(package, await self.builder.build(package, check))
+
+    async def _learned(self, package: Package, built: Built) -> Built:
+        """Ask, once the build has told a version, what would have been asked before it if that had been known."""
+        if not package.dynamic:
+            return built
+        refuse_local(package.name, built.version, self.index)
+        package = replace(package, version=built.version)
+        shown = await self._patiently(package, partial(self._shown, package))
+        return await asyncio.to_thread(settle, package.name, built, shown, self.index.name, self.earlier)
+
+    def _was_sent(self, package: Package) -> bool:
+        """Tell whether this run may have sent a package, or an earlier one its version."""
+        return package.name in self.sent() or bool(self.earlier and self.earlier.files(package.name, package.version))
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""

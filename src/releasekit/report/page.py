@@ -150,7 +150,7 @@ def _clean(text: str) -> str:
 
 
 def _text(carried: Mapping[str, Any]) -> str:
-    return "".join(value for value in carried.values() if isinstance(value, str))
+    return str(carried.get("error") or carried.get("reason") or "")
 
 
 def _shown(time: datetime) -> str:

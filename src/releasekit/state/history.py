@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from releasekit.lifecycle import PackageStatus
     from releasekit.state.records import Record
 
-_CARRIED: Final = ("artifacts", "error", "reason")
+_CARRIED: Final = ("artifacts", "version", "error", "reason")
 
 
 class Event(NamedTuple):
@@ -33,7 +33,7 @@ class Event(NamedTuple):
         source: Where the package stood; None if it joined.
         target: Where it stands since.
         seconds: How long it had stood in `source`; 0 if it joined.
-        carried: What the trigger stored: `artifacts`, `error` or `reason`.
+        carried: What the trigger stored: `artifacts`, perhaps with `version`; `error`; or `reason`.
         at: Seconds since the first event, without time in which nobody may have been at work.
     """
 

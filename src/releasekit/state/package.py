@@ -44,6 +44,7 @@ class Recorded(Protocol):
     source: PackageStatus | None
     target: PackageStatus | None
     artifacts: dict[str, str] | None
+    version: str | None
     error: str | None
     reason: str | None
 
@@ -68,7 +69,7 @@ class PackageState(Triggers):
     Args:
         name: The package's name, not empty.
         status: Where it stands.
-        version: The version that is to be published.
+        version: The version that is to be published; empty while only its build can tell.
         error: Why it failed; empty unless it did.
         level: How many packages deep its longest chain of requirements is, from 0.
         requires: The names of the packages of this run that must be published before it.
@@ -168,7 +169,7 @@ class PackageState(Triggers):
 
         Args:
             trigger: What happens.
-            carried: The one field that the table says this trigger carries.
+            carried: The one field that the table says this trigger carries, and the one that it may learn.
 
         Raises:
             IllegalTransitionError: The status does not allow it; nothing was changed.
@@ -181,11 +182,11 @@ class PackageState(Triggers):
                 audience.check()
             source = self.status
             rule = rule_for(self, trigger)
-            slot, value = _checked(rule, carried) if rule.carries or carried else ("", None)
+            stored = _checked(self, rule, carried) if rule.carries or carried else ()
             if audience:
                 audience.moving = True
             move(self, rule.trigger)
-            if slot:
+            for slot, value in stored:
                 _set(self, slot, value)
             if rule.clears:
                 _set(self, rule.clears, "")
@@ -211,11 +212,18 @@ class PackageState(Triggers):
             allowed = (self.status, trigger) in RULES
             problem = f"no {trigger} moves to {recorded.target}" if allowed else f"does not allow {trigger}"
             raise values.invalid(self.name, f"is {self.status}, which {problem}")
-        carries, clears, counts = moved
+        carries, clears, counts, learns = moved
+        learned = recorded.version
+        if learned is not None:
+            if not learns:
+                raise values.invalid(self.name, f"has a version, which {trigger} does not carry")
+            learned = values.learned(learns, getattr(self, learns), learned)
         if carries:
             _replay_value(self, recorded, carries)
         elif recorded.artifacts is not None or recorded.error is not None or recorded.reason is not None:
             raise values.invalid(self.name, f"has something that {trigger} does not carry")
+        if learned:
+            _set(self, learns, learned)
         _put_status(self, recorded.target)
         if clears:
             _set(self, clears, "")
@@ -284,13 +292,17 @@ def _replay_value(package: PackageState, recorded: Recorded, carries: str) -> No
     _set(package, slot, check(value))
 
 
-def _checked(rule: Rule, carried: Mapping[str, Any]) -> tuple[str, object]:
-    """Check what a trigger carries; give the slot that stores it, and what is to be stored."""
-    if tuple(carried) != ((rule.carries,) if rule.carries else ()):
+def _checked(package: PackageState, rule: Rule, carried: Mapping[str, Any]) -> tuple[tuple[str, object], ...]:
+    """Check what a trigger carries; give the slots that store it, each with what is to be stored."""
+    learns = rule.learns in carried
+    if carried.keys() != {rule.carries, rule.learns if learns else rule.carries} - {""}:
         msg = f"{rule.trigger} carries {rule.carries or 'nothing'}, not {', '.join(carried) or 'nothing'}"
         raise TypeError(msg)
     slot, check = _CARRIED[rule.carries]
-    return slot, check(carried[rule.carries])
+    stored = ((slot, check(carried[rule.carries])),)
+    if not learns:
+        return stored
+    return *stored, (rule.learns, values.learned(rule.learns, getattr(package, rule.learns), carried[rule.learns]))
 
 
 FIELDS: Final = ("name", "status", "version", "error", "level", "requires", "artifacts", "attempts", "reason")

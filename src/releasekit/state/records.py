@@ -2,8 +2,9 @@
 
 The first line tells the run and how many packages it began with. They stand in the records behind it, many in
 one, under ``declared``; one that joins later has such a record for itself. Each trigger is a record with ``package``,
-``trigger``, ``from``, ``to`` and what it carried. What the lines are made of besides, and when one is a torn write,
-`persistence.journal` says.
+``trigger``, ``from``, ``to`` and what it carried: ``artifacts`` (of a package that was declared without a version,
+also the ``version`` that its build had), ``error`` or ``reason``. What the lines are made of besides, and when one is
+a torn write, `persistence.journal` says.
 
 Replaying is strict: a record that the lifecycle table does not allow where the package stands is refused.
 """
@@ -66,6 +67,7 @@ class Event(Struct, omit_defaults=True):
     source: PackageStatus | None = field(default=None, name="from")
     target: PackageStatus | None = field(default=None, name="to")
     artifacts: dict[str, str] | None = None
+    version: str | None = None
     error: str | None = None
     reason: str | None = None
     declared: list[Declared] | None = None
@@ -81,6 +83,7 @@ class Record(Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     source: PackageStatus | None = field(default=None, name="from")
     target: PackageStatus | None = field(default=None, name="to")
     artifacts: dict[str, str] | None = None
+    version: Text | None = None
     error: Text | None = None
     reason: Text | None = None
     declared: list[Declared] | None = None
@@ -180,4 +183,4 @@ def _declare(packages: dict[str, PackageState], record: Record) -> None:
             raise values.invalid(f"{declared.name!r:.100}", "is declared a second time")
 
 
-_OF_A_TRIGGER: Final = ("trigger", "source", "target", "artifacts", "error", "reason")
+_OF_A_TRIGGER: Final = ("trigger", "source", "target", "artifacts", "version", "error", "reason")

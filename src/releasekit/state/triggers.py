@@ -24,9 +24,15 @@ class Triggers:
         """Begin the release: `pending` → `building`, one more attempt."""
         self.fire(Trigger.START_BUILDING)
 
-    def record_artifacts(self, artifacts: Mapping[str, str]) -> None:
-        """Store what was built: file name → sha256 (64 lower-case hex digits); stays `building`."""
-        self.fire(Trigger.RECORD_ARTIFACTS, artifacts=artifacts)
+    def record_artifacts(self, artifacts: Mapping[str, str], version: str = "") -> None:
+        """Store what was built: file name → sha256 (64 lower-case hex digits); stays `building`.
+
+        Args:
+            artifacts: The files.
+            version: Their version, for a package that was declared without one. Once stored it does not change.
+        """
+        learned = {"version": version} if version else {}
+        self.fire(Trigger.RECORD_ARTIFACTS, artifacts=artifacts, **learned)
 
     def start_publishing(self) -> None:
         """Declare that upload is about to begin: `building` → `publishing`."""

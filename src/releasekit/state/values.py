@@ -64,6 +64,15 @@ def shared(field: str, value: str) -> str:
     return sys.intern(text(field, value))
 
 
+def learned(field: str, known: str, value: str) -> str:
+    """Check a text that is found out once, and then stays: it is `known` already, or empty."""
+    if known:
+        raise invalid(field, f"is {known!r:.100} already, and does not change")
+    if not value:
+        raise invalid(field, "is empty")
+    return shared(field, value)
+
+
 def name(value: str) -> str:
     """Check the name of a package."""
     if not value:

@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from releasekit.persistence.garbage import uncollected
 from releasekit.workspace.discover import find_members, read_root
+from releasekit.workspace.dynamic import reads_git
 from releasekit.workspace.edges import connect
 from releasekit.workspace.indexes import read_indexes
 from releasekit.workspace.knowledge import know
@@ -39,7 +40,7 @@ class Package:
 
     Attributes:
         name: Its canonical name.
-        version: Its normalised version; empty for a skipped one that has none.
+        version: Its normalised version; empty if only its build tells, and for a skipped one that has none.
         directory: Where it is, absolute.
         requires: The members that are published before it, sorted: those that it requires at run time or to be built,
             and those that its extras and groups ask for, unless that would close a cycle.
@@ -47,6 +48,8 @@ class Package:
         skip_reason: Why it is not to be released; empty if it is.
         build_requires: The members that are built before it, sorted: those that it requires to be built, and what these
             require at run time.
+        dynamic: Whether only its build tells the version.
+        reads_git: What takes that version from git: see `dynamic.reads_git`; empty if nothing does.
     """
 
     name: str
@@ -56,6 +59,8 @@ class Package:
     level: int
     skip_reason: str = ""
     build_requires: tuple[str, ...] = ()
+    dynamic: bool = False
+    reads_git: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +141,17 @@ def _by_name(members: Iterable[Member]) -> dict[str, Member]:
 def _package(name: str, member: Member, reason: str, edges: Edges) -> Package:
     if not reason:
         _refuse_dynamic(member)
+    dynamic = not reason and "version" in member.project.dynamic
     return Package(
         name,
-        _version(member, optional=bool(reason)),
+        _version(member, optional=dynamic or bool(reason)),
         member.directory,
         tuple(sorted(edges.requires[name])),
         edges.levels[name],
         reason,
         tuple(sorted(edges.building[name])),
+        dynamic=dynamic,
+        reads_git=reads_git(member.content) if dynamic else "",
     )
 
 
@@ -172,14 +180,9 @@ def is_left_out(reason: str) -> bool:
 
 
 def _refuse_dynamic(member: Member) -> None:
-    for key in ("version",):
-        if key in member.project.dynamic:
-            raise InvalidWorkspaceError(
-                member.path,
-                "project.dynamic",
-                f"has {key!r}, which is known only after a build",
-                f"write it down as project.{key}; a package that is not released may set tool.uv.package = false",
-            )
+    if "version" in member.project.dynamic and member.project.version is not None:
+        problem = f"is {member.project.version!r:.200}, and project.dynamic has 'version'"
+        raise InvalidWorkspaceError(member.path, "project.version", problem, "remove one of them")
 
 
 def _version(member: Member, *, optional: bool) -> str:
@@ -187,7 +190,8 @@ def _version(member: Member, *, optional: bool) -> str:
     if given is None:
         if optional:
             return ""
-        raise InvalidWorkspaceError(member.path, "project.version", "is missing")
+        hint = "write it down, or have project.dynamic say that the build tells it"
+        raise InvalidWorkspaceError(member.path, "project.version", "is missing", hint)
     try:
         return str(Version(given))
     except InvalidVersion:

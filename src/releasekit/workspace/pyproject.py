@@ -86,6 +86,10 @@ class Tool(Struct):
     """The table `[tool]`."""
 
     uv: Uv = field(default_factory=Uv)
+    hatch: dict[str, Any] = {}
+    pdm: dict[str, Any] = {}
+    setuptools: dict[str, Any] = {}
+    versioneer: dict[str, Any] = {}
 
 
 class PyProject(Struct, rename="kebab"):

@@ -1,0 +1,111 @@
+"""A version that only a build tells: what is asked of the index and of earlier runs once it is known.
+
+Of other packages that is asked before anything is built. The answers are the same: what may have been sent as this
+version is sent as it was, and a version that is complete on the index is not sent again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from packaging.version import Version
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.pipeline import git
+from releasekit.pipeline.index import is_complete
+from releasekit.pipeline.outcome import RebuiltError, StepError
+from releasekit.pipeline.reconcile import Decision, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from releasekit.pipeline.built import Built
+    from releasekit.pipeline.index import Index
+    from releasekit.workspace import Package
+
+_SHOWN: Final = 5  # packages of many
+
+
+class Memory(Protocol):
+    """Who knows what earlier runs may have sent: `sent.Earlier`."""
+
+    def files(self, package: str, version: str) -> Mapping[str, str]:
+        """Tell what may have been sent as a version of a package: file name → sha256."""
+
+    def bring_back(self, package: str, artifacts: Mapping[str, str]) -> bool:
+        """Put those files where built ones are kept; False if they are lost."""
+
+
+def settle(package: str, built: Built, shown: Mapping[str, str], index: str, earlier: Memory | None) -> Built:
+    """Say what is to be sent of a package, now that its build has told the version.
+
+    Args:
+        package: Its name.
+        built: What was built.
+        shown: What the index shows of that version.
+        index: The index's name.
+        earlier: Knows what earlier runs may have sent.
+
+    Returns:
+        What was built; or what an earlier run may have sent of this version, which is brought back; or that nothing
+        is wanted, as the index has the version already.
+
+    Raises:
+        ConflictError: The index shows something else than what an earlier run may have sent.
+        RebuiltError: That is lost, and what was built now is something else.
+        StepError: It could not be brought back (`E.FILE_FAILED`).
+    """
+    first = earlier.files(package, built.version) if earlier else {}
+    if not (earlier and first):
+        return built.unwanted(index) if is_taken(built.artifacts, shown) else built
+    if first != built.artifacts:
+        try:
+            brought = earlier.bring_back(package, first)
+        except OSError as error:
+            message = f"the built files of an earlier run of {package!r} could not be copied: {error}"
+            hint = "mend the disk (space? permissions?) and run the same command again"
+            raise StepError(E.FILE_FAILED, message, hint) from error
+        if decide(first, first if brought else {}, shown, index) is Decision.BUILD:
+            raise RebuiltError(first, built.artifacts, index)
+    return built._replace(artifacts=first)
+
+
+def is_taken(artifacts: Mapping[str, str], shown: Mapping[str, str]) -> bool:
+    """Tell whether an index has a version complete already, and not as it was built here."""
+    return is_complete(shown) and not artifacts.items() <= shown.items()
+
+
+def refuse_local(package: str, version: str, index: Index) -> None:
+    """Refuse a version that tells of a commit rather than of a release, unless it goes into a directory.
+
+    Raises:
+        StepError: It has a local part (`E.VERSION_LOCAL`).
+    """
+    if Version(version).local and not index.directory:
+        raise StepError(
+            E.VERSION_LOCAL,
+            f"{package!r} was built as version {version}; what is behind the + is for this machine, and package "
+            f"indexes refuse it",
+            "release from a commit that has a tag, and with nothing uncommitted; if there is one, fetch it: "
+            "`git fetch --tags`",
+        )
+
+
+def refuse_shallow(packages: Iterable[Package]) -> None:
+    """Refuse to take versions from a repository whose tags and history are not all there: they would be wrong.
+
+    Args:
+        packages: Those that are to be released.
+
+    Raises:
+        ReleaseKitError: There is one (`E.GIT_SHALLOW`), or git could not tell (`E.GIT_FAILED`).
+    """
+    reading = {package.directory.resolve(): package for package in packages if package.reads_git}
+    for top, directories in git.shallow_repositories(reading).items():
+        named = [f"{package.name} ({package.reads_git})" for package in map(reading.__getitem__, directories)]
+        shown = ", ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
+        raise ReleaseKitError(
+            E.GIT_SHALLOW,
+            f"{top} is a shallow clone, which lacks tags and commits that these take their version from: {shown}",
+            "run `git fetch --unshallow --tags` there; with actions/checkout, set `fetch-depth: 0`",
+        )

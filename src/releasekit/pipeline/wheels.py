@@ -1,0 +1,153 @@
+"""Files that were built elsewhere and are given to a release: wheels for other platforms, perhaps an sdist.
+
+They are looked at before anything else happens. When a run begins they are copied, durably, to where its built files
+are kept: from then on they are its own, and the directory that they came from is not needed any more.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from typing import TYPE_CHECKING, NoReturn
+
+from packaging.version import Version
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import PackageStatus
+from releasekit.pipeline.build import DIST_DIRECTORY, digests_in, given_directory, keep_whole
+from releasekit.pipeline.built import require_release
+from releasekit.pipeline.directory_index import sha256
+from releasekit.pipeline.index import release_of
+from releasekit.pipeline.outcome import StepError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from releasekit.pipeline.index import Release
+    from releasekit.state import RunState
+    from releasekit.workspace import Package
+
+
+class Wheels:
+    """What a directory has for the packages of a release.
+
+    Args:
+        directory: Where the files are; None for no directory, which has nothing.
+        packages: The workspace's packages by name.
+
+    Attributes:
+        given: Package → file name → sha256, of the packages that are to be released.
+
+    Raises:
+        ReleaseKitError: A file is no wheel or sdist of a package of the workspace, is not of the version in the plan,
+            or says that it is something else than its name says (`E.WHEELS_REFUSED`).
+    """
+
+    def __init__(self, directory: Path | None, packages: Mapping[str, Package]) -> None:
+        self.directory = directory
+        self.given: dict[str, dict[str, str]] = {}
+        releases: dict[str, Release] = {}
+        for file in _visible(directory) if directory else ():
+            found = release_of(file.name)
+            package = packages.get(found.name) if found else None
+            if not found or not package:
+                _refuse(f"{file} is {'of no package of the workspace' if found else 'neither a wheel nor an sdist'}")
+            if package.skip_reason:
+                continue
+            self._check(file, found, releases.setdefault(found.name, found), package)
+            self.given.setdefault(found.name, {})[file.name] = _digest(file)
+
+    def refuse_others(self, run: RunState, root: Path | None = None) -> None:
+        """Refuse files that are not those which a run has recorded, or has been given before.
+
+        Args:
+            run: The run, as it would begin or go on.
+            root: The workspace, of a run that goes on: what it was given lies there.
+
+        Raises:
+            ReleaseKitError: There are some (`E.WHEELS_REFUSED`); nothing was changed.
+        """
+        for name, given in self.given.items():
+            if name not in run or run[name].status is PackageStatus.SKIPPED:
+                continue
+            known = dict(run[name].artifacts) or (digests_in(given_directory(root, name)) if root else {})
+            others = sorted(file for file in given if known and known.get(file) != given[file])
+            if others:
+                _refuse(
+                    f"{', '.join(others)} in {self.directory} {'is' if len(others) == 1 else 'are'} not what this run "
+                    f"has of {name!r}",
+                    "leave --wheels out, since the run keeps what it was given first; or start over with "
+                    "`releasekit publish --fresh`",
+                )
+
+    def keep(self, run: RunState, root: Path, *, anew: bool) -> None:
+        """Copy the files of packages of which nothing is recorded yet to where a run's built files are kept.
+
+        Args:
+            run: The run.
+            root: The workspace.
+            anew: Whether the run begins: then what lies there is of one that was killed before it had begun.
+
+        Raises:
+            ReleaseKitError: A file could not be copied (`E.FILE_FAILED`), or was replaced meanwhile
+                (`E.WHEELS_REFUSED`).
+        """
+        if anew:
+            for leftover in (root / DIST_DIRECTORY).glob("*.given*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+        for name in run.pending_packages():
+            given, final = self.given.get(name), given_directory(root, name)
+            if self.directory and given and not run[name].artifacts and not final.exists():
+                _copy(self.directory, given, final)
+
+    def _check(self, file: Path, found: Release, first: Release, package: Package) -> None:
+        if package.version and found.version != Version(package.version):
+            _refuse(f"{file} is of version {found.version}, and the plan has {package.name} {package.version}")
+        if found != first:
+            _refuse(f"{file} is of version {found.version}, and another file of {package.name} is of {first.version}")
+        try:
+            require_release(file, found)
+        except StepError as error:
+            _refuse(f"{file.parent}: {error.message}")
+        except OSError as error:
+            _refuse(f"{file} can't be read: {error.strerror or error}")
+
+
+def _visible(directory: Path) -> list[Path]:
+    try:
+        return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        _refuse(f"{directory} can't be read: {error.strerror or error}", "name the directory that has the wheels")
+
+
+def _digest(file: Path) -> str:
+    try:
+        return sha256(file)
+    except OSError as error:
+        _refuse(f"{file} can't be read: {error.strerror or error}")
+
+
+def _refuse(problem: str, hint: str = "") -> NoReturn:
+    raise ReleaseKitError(
+        E.WHEELS_REFUSED,
+        problem,
+        hint or "--wheels takes a directory with nothing in it but the wheels and sdists of this workspace's packages",
+    )
+
+
+def _copy(directory: Path, given: Mapping[str, str], final: Path) -> None:
+    fresh = final.with_name(f"{final.name}-{secrets.token_hex(8)}")
+    try:
+        fresh.mkdir(parents=True)
+        for name in given:
+            shutil.copyfile(directory / name, fresh / name)
+        if digests_in(fresh) != given:
+            _refuse(f"the files in {directory} have changed since they were looked at")
+        keep_whole(fresh, final)
+    except OSError as error:
+        message = f"the files in {directory} could not be copied to {final.parent}: {error}"
+        hint = "mend the disk (space? permissions?) and run the same command again"
+        raise ReleaseKitError(E.FILE_FAILED, message, hint) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

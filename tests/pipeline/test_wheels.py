@@ -1,0 +1,307 @@
+"""Files that were built elsewhere: looked at before anything else, kept as our own, and never mixed with others."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests import archives
+from tests.pipeline.doubles import MemoryIndex, make_package
+from tests.support import digests
+
+from releasekit.errors import E, ReleaseKitError
+from releasekit.pipeline.build import DIST_DIRECTORY, Builder, given_directory
+from releasekit.pipeline.resume import open_run
+from releasekit.pipeline.wheels import Wheels
+from releasekit.state import STATE_FILENAME, RunState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from releasekit.store import RunStore
+
+LINUX, MAC = "cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-macosx_11_0_arm64"
+
+
+class Bench:
+    """A workspace of `core` and `top`, and a directory of files."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / STATE_FILENAME
+        self.directory = root / "wheelhouse"
+        self.packages = {name: make_package(name, root) for name in ("core", "top")}
+        archives.release(self.directory, "core", "1.0", LINUX, MAC)
+
+    def change(self, name: str, **fields: object) -> None:
+        self.packages[name] = replace(self.packages[name], **fields)  # type: ignore[arg-type]
+
+    def plan(self, sha: str = "1" * 40) -> RunState:
+        plan = RunState(sha, index="memory")
+        for name, package in self.packages.items():
+            plan.init_package(name, version=package.version)
+        return plan
+
+    def wheels(self) -> Wheels:
+        return Wheels(self.directory, self.packages)
+
+    def open(self, *, given: bool = True, sha: str = "1" * 40, index: MemoryIndex | None = None) -> RunStore:
+        asked = self.wheels() if given else None
+        return asyncio.run(open_run(self.path, self.plan(sha), index or MemoryIndex(), wheels=asked))
+
+    def refusal(self) -> str:
+        with pytest.raises(ReleaseKitError) as caught:
+            self.open()
+        assert caught.value.code is E.WHEELS_REFUSED
+        assert caught.value.hint
+        return caught.value.message.replace(f"{self.directory}", "DIR")
+
+    @property
+    def kept(self) -> dict[str, str]:
+        return digests(given_directory(self.root, "core"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_what_is_given_is_the_runs_own_when_it_begins(bench: Bench) -> None:
+    given = digests(bench.directory)
+    bench.open().close()
+    assert (len(given), bench.kept) == (3, given)
+
+
+def test_without_a_directory_nothing_is_given(bench: Bench) -> None:
+    bench.open(given=False).close()
+    assert bench.kept == {}
+    assert Wheels(None, bench.packages).given == {}
+
+
+def test_what_a_directory_has_is_taken_and_nothing_is_built(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV", "/nowhere/uv")  # it would be an error to run it
+    bench.open().close()
+    shutil.rmtree(bench.directory)
+    built = asyncio.run(Builder(bench.root, 0).build(bench.packages["core"]))
+    assert (built.version, len(built.artifacts)) == ("1.0", 3)
+    assert built.artifacts == bench.kept == digests(bench.root / DIST_DIRECTORY / "core")
+
+
+def test_the_version_of_a_dynamic_package_is_that_of_its_files(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV", "/nowhere/uv")
+    bench.change("core", version="", dynamic=True)
+    bench.open().close()
+    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).version == "1.0"
+
+
+def test_files_that_are_hidden_are_not_looked_at(bench: Bench) -> None:
+    (bench.directory / ".gitignore").write_text("*")
+    bench.open().close()
+
+
+def test_a_file_of_no_package_is_refused_by_name(bench: Bench) -> None:
+    other = "other-1.0-py3-none-any.whl"
+    archives.wheel(bench.directory / other, archives.core_metadata("other", "1.0"))
+    assert bench.refusal() == f"DIR/{other} is of no package of the workspace"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "core-1.0.whl", "core.tar.gz", "core-main-py3-none-any.whl"])
+def test_what_is_no_distribution_is_refused_by_name(bench: Bench, name: str) -> None:
+    (bench.directory / name).write_text("")
+    assert bench.refusal() == f"DIR/{name} is neither a wheel nor an sdist"
+    assert not bench.path.exists()
+
+
+def test_another_version_than_the_plan_has_is_refused(bench: Bench) -> None:
+    bench.change("core", version="1.1")
+    assert bench.refusal() == (f"DIR/core-1.0-{MAC}.whl is of version 1.0, and the plan has core 1.1")
+
+
+def test_a_version_written_in_another_way_is_the_same(bench: Bench) -> None:
+    bench.change("core", version="1.0.0")
+    bench.open().close()
+
+
+def test_two_versions_of_a_dynamic_package_are_refused(bench: Bench) -> None:
+    bench.change("core", version="", dynamic=True)
+    archives.wheel(bench.directory / "core-1.1-py3-none-any.whl", archives.core_metadata("core", "1.1"))
+    assert bench.refusal() == "DIR/core-1.1-py3-none-any.whl is of version 1.1, and another file of core is of 1.0"
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (archives.core_metadata("core", "1.1"), "is of core 1.1 by its metadata, and should be of core 1.0"),
+        (archives.core_metadata("other", "1.0"), "is of other 1.0 by its metadata, and should be of core 1.0"),
+        (b"", "has metadata without a name"),
+    ],
+    ids=["version", "name", "nothing"],
+)
+def test_a_file_that_says_otherwise_than_its_name_is_refused(bench: Bench, said: bytes, problem: str) -> None:
+    name = "core-1.0-py3-none-any.whl"
+    archives.wheel(bench.directory / name, said)
+    assert bench.refusal() == f"DIR: {name} {problem}"
+
+
+def test_a_wheel_that_was_renamed_to_another_platform_is_refused(bench: Bench) -> None:
+    shutil.copyfile(bench.directory / f"core-1.0-{MAC}.whl", bench.directory / "core-1.0-cp311-cp311-win_amd64.whl")
+    assert "core-1.0-cp311-cp311-win_amd64.whl has the tags cp311-cp311-macosx_11_0_arm64" in bench.refusal()
+
+
+def test_files_of_a_package_that_is_not_released_are_left_alone(bench: Bench) -> None:
+    bench.change("core", skip_reason="tool.uv.package is false", version="7")
+    bench.open().close()
+    assert bench.kept == {}
+
+
+def test_a_package_that_is_on_the_index_already_takes_nothing(bench: Bench) -> None:
+    shown = dict.fromkeys(("core-1.0.tar.gz", "core-1.0-py3-none-any.whl"), "a" * 64)
+    with bench.open(index=MemoryIndex(shown)) as store:
+        assert store.state["core"].status == "skipped"
+    assert bench.kept == {}
+
+
+@pytest.mark.parametrize("what", ["gone", "a-file", "unreadable"])
+def test_a_directory_that_can_not_be_read_is_refused(bench: Bench, what: str) -> None:
+    if what == "unreadable":
+        (bench.directory / "core-1.0-cp311-cp311-win_amd64.whl").mkdir()
+        assert "core-1.0-cp311-cp311-win_amd64.whl can't be read" in bench.refusal()
+        return
+    shutil.rmtree(bench.directory)
+    if what == "a-file":
+        bench.directory.write_text("")
+    assert bench.refusal().startswith("DIR can't be read: ")
+
+
+def changed(bench: Bench) -> str:
+    """Have a file of the directory be built again, with other bytes."""
+    name = f"core-1.0-{LINUX}.whl"
+    more = {"more.py": b"# another build"}
+    archives.wheel(bench.directory / name, archives.core_metadata("core", "1.0"), tags=LINUX, more=more)
+    return name
+
+
+def test_other_bytes_than_the_run_was_given_are_refused(bench: Bench) -> None:
+    bench.open().close()
+    before = bench.kept
+    name = changed(bench)
+    assert bench.refusal() == f"{name} in DIR is not what this run has of 'core'"
+    assert bench.kept == before
+    bench.open(given=False).close()  # the lock was given back, and the run goes on without
+
+
+def test_other_bytes_than_the_run_has_recorded_are_refused(bench: Bench) -> None:
+    with bench.open(given=False) as store:
+        store.state["core"].start_building()
+        store.state["core"].record_artifacts(digests(bench.directory))
+    bench.open().close()
+    name = changed(bench)
+    archives.wheel(bench.directory / "core-1.0-cp312-abi3-win32.whl", archives.core_metadata("core", "1.0"),
+                   tags="cp312-abi3-win32")  # fmt: skip
+    assert bench.refusal() == f"{name}, core-1.0-cp312-abi3-win32.whl in DIR are not what this run has of 'core'"
+    assert bench.kept == {}, "what is recorded is sent"
+
+
+def test_what_an_earlier_run_may_have_sent_of_the_version_binds_what_is_given(bench: Bench) -> None:
+    with bench.open() as store:
+        for name in ("core", "top"):
+            package = store.state[name]
+            package.start_building()
+            package.record_artifacts(digests(bench.directory) if name == "core" else {})
+            for trigger in ("start_publishing", "start_verifying", "confirm"):
+                getattr(package, trigger)()
+    name = changed(bench)
+    with pytest.raises(ReleaseKitError, match=f"{name} in .* is not what this run has") as caught:
+        bench.open(sha="2" * 40)
+    assert caught.value.code is E.WHEELS_REFUSED
+
+
+def test_a_new_run_is_not_bound_by_what_a_finished_one_was_given(bench: Bench) -> None:
+    with bench.open() as store:
+        for name in ("core", "top"):
+            store.state[name].skip("by hand")
+    changed(bench)
+    bench.open(sha="2" * 40).close()
+    assert bench.kept == digests(bench.directory)
+
+
+def test_what_a_beginning_that_was_killed_left_is_not_taken(bench: Bench) -> None:
+    leftover = given_directory(bench.root, "core")
+    archives.release(leftover, "core", "1.0", "cp310-cp310-win32")
+    archives.release(leftover.with_name("core.given-0123456789abcdef"), "core", "1.0")
+    bench.open(given=False).close()
+    assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
+
+
+def test_a_resume_without_the_directory_has_what_the_run_was_given(bench: Bench) -> None:
+    given = digests(bench.directory)
+    bench.open().close()
+    bench.open().close()  # with the same files
+    assert bench.kept == given
+    archives.release(bench.directory, "top", "1.0")
+    bench.open().close()  # with more, of a package that has none yet
+    assert (bench.kept, len(digests(given_directory(bench.root, "top")))) == (given, 2)
+    shutil.rmtree(bench.directory)
+    bench.open(given=False).close()
+    assert bench.kept == given
+    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+
+
+def test_files_that_come_later_are_taken_if_nothing_is_recorded_yet(bench: Bench) -> None:
+    bench.open(given=False).close()
+    bench.open().close()
+    assert bench.kept == digests(bench.directory)
+
+
+def test_a_file_that_is_replaced_while_it_is_copied_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = bench.wheels()
+    changed(bench)
+    with pytest.raises(ReleaseKitError, match="have changed since they were looked at") as caught:
+        given.keep(bench.plan(), bench.root, anew=True)
+    assert caught.value.code is E.WHEELS_REFUSED
+    assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
+    monkeypatch.setattr(shutil, "copyfile", full_disk)
+    with pytest.raises(ReleaseKitError, match="could not be copied") as caught:
+        bench.wheels().keep(bench.plan(), bench.root, anew=True)
+    assert caught.value.code is E.FILE_FAILED
+    assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def only(bench: Bench, suffix: str, patch: pytest.MonkeyPatch) -> str:
+    """Tell which command builds what is missing."""
+    for file in bench.directory.iterdir():
+        if not file.name.endswith(suffix):
+            file.unlink()
+    script = bench.root / "uv"
+    script.write_text('#!/bin/sh\necho "$@"\nexit 1\n')
+    script.chmod(0o755)
+    bench.open().close()
+    patch.setenv("UV", str(script))
+    with pytest.raises(ReleaseKitError) as caught:
+        asyncio.run(Builder(bench.root, 0).build(bench.packages["core"]))
+    return caught.value.message.splitlines()[-1]
+
+
+def test_only_what_is_missing_is_built(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only(bench, ".whl", monkeypatch).startswith("build --sdist --out-dir ")
+
+
+def test_a_missing_wheel_is_built_from_the_sdist_that_was_given(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = only(bench, ".tar.gz", monkeypatch).split()
+    assert said[:3] == ["build", "--wheel", "--out-dir"]
+    assert said[4] == f"{said[3]}/core-1.0.tar.gz"
+
+
+def test_two_sdists_are_incomplete(bench: Bench) -> None:
+    archives.sdist(bench.directory / "core-1.0.0.tar.gz", archives.core_metadata("core", "1.0"))
+    bench.open().close()
+    with pytest.raises(ReleaseKitError, match="not one sdist and at least one wheel") as caught:
+        asyncio.run(Builder(bench.root, 0).build(bench.packages["core"]))
+    assert caught.value.code is E.BUILD_INCOMPLETE
