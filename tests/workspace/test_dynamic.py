@@ -48,8 +48,6 @@ UNKNOWN = {
     "a plugin": built_by("hatchling", "hatch-somehow", more="[tool.hatch.version]\nsource = 'somehow'"),
     "a call": built_by("pdm-backend", more="[tool.pdm.version]\nsource = 'call'"),
     "no build requirements": "[build-system]\nbackend-path = ['.']\nbuild-backend = 'x'",
-    "requirements that are none": "[build-system]\nrequires = 'hatch-vcs'\nbuild-backend = 'x'",
-    "a list of others": "[build-system]\nrequires = [1, '', '[x]', {}]\nbuild-backend = 'x'",
     "no build system": "[tool.uv]\npackage = true",
     "tables that are none": built_by("x", more="[tool.pdm]\nversion = 1\n[tool.setuptools]\ndynamic = []"),
 }
