@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from releasekit.errors import E
 from releasekit.pipeline import Orchestrator
 from releasekit.pipeline.built import Built
+from releasekit.pipeline.index import versions_in
 from releasekit.pipeline.outcome import StepError
 from releasekit.state import STATE_FILENAME, RunState
 from releasekit.store import RunStore
@@ -20,6 +21,8 @@ from releasekit.workspace.graph import assign_levels
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
+
+    from packaging.version import Version
 
     from releasekit.pipeline.steps import Sending
 
@@ -61,6 +64,10 @@ class MemoryIndex:
             raise answer
         return answer
 
+    async def versions(self, package: str) -> set[Version]:
+        """See `Index.versions`."""
+        return versions_in(await self.files(package, ""), package)
+
     async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
         """See `Index.upload`."""
         del timeout
@@ -84,6 +91,7 @@ class RecordingSteps:
         self.before: dict[tuple[str, str], Callable[[], Awaitable[object]]] = {}
         self.given: dict[str, Mapping[str, str]] = {}
         self.patience: dict[str, float] = {}
+        self.versions: Mapping[str, str] = {}
         self.running: dict[str, int] = defaultdict(int)
         self.most_jobs = 0
 
@@ -92,6 +100,11 @@ class RecordingSteps:
         self.given[package.name] = artifacts
         await self._step("build", package.name)
         return Built(artifacts or {f"{package.name}-1.0.tar.gz": A}, package.version)
+
+    async def check(self, package: Package, versions: Mapping[str, str]) -> None:
+        """See `Steps.check`."""
+        self.versions = versions
+        await self._step("check", package.name)
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""

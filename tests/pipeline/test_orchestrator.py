@@ -183,7 +183,10 @@ def test_what_an_earlier_process_published_is_confirmed_before_anything_else(tmp
     run.publish_before("core")
     run.go()
 
-    assert run.steps.called == [("verify", "core"), ("build", "top"), ("publish", "top"), ("verify", "top")]
+    assert run.steps.called == [
+        *(("verify", "core"), ("build", "top"), ("check", "top")),
+        *(("publish", "top"), ("verify", "top")),
+    ]
     assert run.steps.patience == {"core": CONFIRM_TIMEOUT, "top": 900.0}
 
 

@@ -20,7 +20,7 @@ from releasekit.errors import E
 from releasekit.persistence import atomic
 from releasekit.pipeline import process
 from releasekit.pipeline.build_requirements import CONSTRAINTS_FILENAME, offer_built
-from releasekit.pipeline.built import Built, version_of
+from releasekit.pipeline.built import Built, requirements_in, version_of
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import StepError
 from releasekit.state.beside import DIST_DIRECTORY
@@ -28,6 +28,8 @@ from releasekit.state.beside import DIST_DIRECTORY
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
+
+    from packaging.requirements import Requirement
 
     from releasekit.workspace import Package
 
@@ -72,6 +74,14 @@ class Builder:
         except OSError as error:
             message = f"the built files in {directory} can't be read: {error}"
             raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
+
+    async def requirements(self, package: str) -> list[Requirement]:
+        """Read what the kept wheel of a package requires; nothing if none is kept.
+
+        Raises:
+            StepError: It could not be read (`E.BUILD_MISMATCH`, `E.FILE_FAILED`).
+        """
+        return await asyncio.to_thread(requirements_in, self.directory(package))
 
     async def build(self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None) -> Built:
         """Build a package with `uv build` and keep the files in place of any earlier ones.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from packaging.requirements import Requirement
+
     from releasekit.workspace import Package
 
 
@@ -71,6 +73,25 @@ def version_of(package: Package, directory: Path, artifacts: Mapping[str, str]) 
     for filename in artifacts:
         require_release(directory / filename, wanted)
     return str(version)
+
+
+def requirements_in(directory: Path) -> list[Requirement]:
+    """Read what the wheel in a directory requires; nothing if there is none.
+
+    Raises:
+        StepError: It says what is no requirement (`E.BUILD_MISMATCH`), or could not be read (`E.FILE_FAILED`).
+    """
+    from releasekit.pipeline.metadata import MetadataError, requirements  # noqa: PLC0415  # slow, and only after a build
+
+    wheel = min(directory.glob("*.whl"), default=None)
+    try:
+        return requirements(wheel) if wheel else []
+    except MetadataError as error:
+        hint = "look what the build backend writes as Requires-Dist"
+        raise StepError(E.BUILD_MISMATCH, f"{wheel} {error}", hint) from error
+    except OSError as error:
+        hint = "mend or remove it and run the same command again"
+        raise StepError(E.FILE_FAILED, f"{wheel} can't be read: {error}", hint) from error
 
 
 def require_release(file: Path, wanted: Release) -> None:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from releasekit.errors import E
 from releasekit.persistence import atomic
-from releasekit.pipeline.index import belongs
+from releasekit.pipeline.index import belongs, versions_in
 from releasekit.pipeline.outcome import ConflictError, StepError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from packaging.version import Version
 
 
 class DirectoryIndex:
@@ -43,6 +45,10 @@ class DirectoryIndex:
         """See `Index.files`."""
         return await asyncio.to_thread(self._files, package, version)
 
+    async def versions(self, package: str) -> set[Version]:
+        """See `Index.versions`."""
+        return await asyncio.to_thread(self._versions, package)
+
     async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
         """See `Index.upload`. A copy that takes too long goes on by itself: a system call can't be stopped."""
         try:
@@ -63,7 +69,18 @@ class DirectoryIndex:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise StepError(E.INDEX_UNREADABLE, f"the directory {self.directory} can't be read: {error}") from error
+            raise self._unreadable(error) from error
+
+    def _versions(self, package: str) -> set[Version]:
+        try:
+            return versions_in((path.name for path in self.directory.iterdir()), package)
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> StepError:
+        return StepError(E.INDEX_UNREADABLE, f"the directory {self.directory} can't be read: {error}")
 
     def _take_over(self, *, make: bool) -> None:
         """Finish what a killed process left: remove its temporary files, make the names durable that it gave.

@@ -20,7 +20,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from releasekit.workspace import Workspace
 
@@ -45,6 +45,13 @@ class Index(Protocol):
 
         Returns:
             File name → sha256 in hex; nothing for a package or a version that is not there.
+
+        Raises:
+            StepError: The index could not be read.
+        """
+
+    async def versions(self, package: str) -> set[Version]:
+        """Ask which versions of a package are there.
 
         Raises:
             StepError: The index could not be read.
@@ -132,6 +139,12 @@ def release_of(filename: str) -> Release | None:
     except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion):
         return None
     return Release(name, version)
+
+
+def versions_in(filenames: Iterable[str], package: str) -> set[Version]:
+    """Tell which versions of a package there are files of."""
+    name = canonicalize_name(package)
+    return {release.version for each in filenames if (release := release_of(each)) and release.name == name}
 
 
 def belongs(filename: str, package: str, version: str) -> bool:

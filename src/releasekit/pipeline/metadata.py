@@ -1,4 +1,4 @@
-"""What a wheel or an sdist says of itself: its name, its version, and a wheel's tags.
+"""What a wheel or an sdist says of itself: its name, its version, and a wheel's tags and requirements.
 
 It is read where it is, in memory: nothing is unpacked to disk, and no archive, however it was made, takes more memory
 than a bounded part of it or runs for longer than its limits allow.
@@ -18,6 +18,7 @@ from email.parser import BytesParser
 from typing import TYPE_CHECKING, Final
 
 from packaging.metadata import parse_email
+from packaging.requirements import Requirement
 from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -75,6 +76,21 @@ def identify(path: Path) -> Release:
     except (*_BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:  # a seek to before its beginning
             raise
+        raise MetadataError(f"can't be read: {str(error) or type(error).__name__}") from error
+
+
+def requirements(wheel: Path) -> list[Requirement]:
+    """Read what a wheel says that it requires.
+
+    Raises:
+        MetadataError: It does not say, or says what is no requirement.
+        OSError: It could not be read.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            raw, _ = parse_email(_in_zip(archive, _METADATA))
+        return [Requirement(line) for line in raw.get("requires_dist", ())]
+    except _BROKEN as error:
         raise MetadataError(f"can't be read: {str(error) or type(error).__name__}") from error
 
 

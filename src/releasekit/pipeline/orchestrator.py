@@ -101,10 +101,11 @@ class Orchestrator:
             await self._each(self.state.published_packages(), self._confirm_again)
             if self.gate:
                 await self._each(todo, self._build)
+                await self._each(self._built(todo), self._check)
                 if not self._failures() - self._undecided():
-                    await self._each(self._built(todo), self._release)
+                    await self._each(self._built(todo), self._requirements, self._release)
             else:
-                await self._each(todo, self._build, self._release)
+                await self._each(todo, self._build, self._requirements, self._check, self._release)
         except* ReleaseKitError as errors:
             raise _first(errors) from None
         finally:
@@ -170,10 +171,19 @@ class Orchestrator:
             if self.state[required].status in _NOT_BUILT:
                 raise _HeldError
 
+    async def _check(self, package: PackageState) -> None:
+        if package.status in FINAL:  # only its build could tell that it is not wanted
+            return
+        if self.interrupted:
+            raise _HeldError
+        others = self.state.packages.values()
+        versions = {each.name: "" if each.status is PackageStatus.SKIPPED else each.version for each in others}
+        async with self._questions:
+            await self.steps.check(self._planned(package), versions)
+
     async def _release(self, package: PackageState) -> None:
         if package.status in FINAL:
             return
-        await self._requirements(package)
         await self._publish(package)
         await self._verify(package)
 

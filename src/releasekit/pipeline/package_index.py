@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
 from releasekit.pipeline import process
-from releasekit.pipeline.index import belongs
+from releasekit.pipeline.index import belongs, versions_in
 from releasekit.pipeline.outcome import StepError, TransientError
 from releasekit.pipeline.simple_api import SimpleApi
 from releasekit.pipeline.uv_verdict import failure_of
@@ -29,6 +29,8 @@ from releasekit.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from packaging.version import Version
 
 PYPI: Final = "pypi"
 """The name of the index that uv publishes to by default."""
@@ -77,6 +79,10 @@ class PackageIndex:
                 message = f"{self.name} shows {filename} without a sha256, so it can't be verified"
                 raise StepError(E.INDEX_UNREADABLE, message, "publish to an index that shows sha256 digests")
         return mine
+
+    async def versions(self, package: str) -> set[Version]:
+        """See `Index.versions`."""
+        return versions_in(await self._api.files(package), package)
 
     async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
         """See `Index.upload`."""

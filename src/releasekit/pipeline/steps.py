@@ -14,6 +14,7 @@ from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
+from releasekit.pipeline.provided import refuse_missing
 from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ class Steps(Protocol):
 
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
         """Make the package's files, given those recorded earlier; return what is to be sent, if it is."""
+
+    async def check(self, package: Package, versions: Mapping[str, str]) -> None:
+        """Look, before anything is sent, whether what was built could be installed.
+
+        `versions` has the version of each of the workspace's packages that this run publishes, and "" for the others.
+        """
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """Send every file that the index does not have; bytes are on their way only while a `sending()` lasts."""
@@ -111,6 +118,11 @@ class UvSteps:
     def _was_sent(self, package: Package) -> bool:
         """Tell whether this run may have sent a package, or an earlier one its version."""
         return package.name in self.sent() or bool(self.earlier and self.earlier.files(package.name, package.version))
+
+    async def check(self, package: Package, versions: Mapping[str, str]) -> None:
+        """See `Steps.check`. What was adopted from the index is not looked at: it is there."""
+        if required := await self.builder.requirements(package.name):
+            await self._patiently(package, partial(refuse_missing, package.name, required, versions, self.index))
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""
