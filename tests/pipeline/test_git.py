@@ -9,7 +9,7 @@ import pytest
 
 from releasekit.cli import demo_workspace
 from releasekit.errors import E, ReleaseKitError
-from releasekit.pipeline import Request, git, learned
+from releasekit.pipeline import Request, dirty, git, learned
 from releasekit.pipeline.release import make_plan
 from releasekit.workspace import load_workspace
 
@@ -106,10 +106,10 @@ def test_our_files_that_git_does_not_ignore_are_named(workspace: Workspace) -> N
 
 
 def refusal(workspace: Workspace, *names: str, index: str = "") -> str:
-    """Say what git.refuse_changed refuses; an empty text for nothing."""
+    """Say what dirty.refuse_changed refuses; an empty text for nothing."""
     directories = [workspace.root / "packages" / name for name in names or ("aurora", "aurora-core")]
     try:
-        git.refuse_changed(workspace.root, directories, workspace.root / index if index else None)
+        dirty.refuse_changed(workspace.root, directories, workspace.root / index if index else None)
     except ReleaseKitError as error:
         refused = error
     else:
@@ -173,13 +173,13 @@ def test_our_own_files_do_not_count_where_the_root_is_a_package_itself(workspace
 def test_a_workspace_below_the_repository_s_root_is_no_different(workspace: Workspace) -> None:
     inner = type(workspace)(workspace.root / "packages")
     directories = [inner.root / "aurora-core"]
-    git.refuse_changed(inner.root, directories, None)
+    dirty.refuse_changed(inner.root, directories, None)
     (workspace.root / CORE / "new.py").touch()
     (inner.root / ".releasekit-state.json").touch()
     with pytest.raises(ReleaseKitError, match=r"new\.py"):
-        git.refuse_changed(inner.root, directories, None)
+        dirty.refuse_changed(inner.root, directories, None)
     (workspace.root / CORE / "new.py").unlink()
-    git.refuse_changed(inner.root, [*directories, inner.root], None)
+    dirty.refuse_changed(inner.root, [*directories, inner.root], None)
 
 
 def test_a_directory_whose_name_is_a_pattern_means_itself(workspace: Workspace) -> None:
@@ -388,7 +388,7 @@ def test_a_repository_of_another_owner_is_told_as_git_tells_it(
 def test_a_git_that_fails_in_a_repository_gets_no_advice_to_make_one(workspace: Workspace) -> None:
     (workspace.root / ".git" / "index").write_bytes(b"no index")
     with pytest.raises(ReleaseKitError, match="index file") as caught:
-        git.refuse_changed(workspace.root, [workspace.root], None)
+        dirty.refuse_changed(workspace.root, [workspace.root], None)
 
     assert "git init" not in str(caught.value)
 
@@ -417,7 +417,7 @@ def test_git_is_out_of_reach_of_the_terminal_s_signals(
     tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_git(tmp_path, "ps -o sid= -p $$", monkeypatch)
-    assert git._git(workspace.root, "log").strip() != str(os.getsid(0))
+    assert git.ask(workspace.root, "log").strip() != str(os.getsid(0))
 
 
 # history that is not there

@@ -16,15 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from releasekit.errors import E, ReleaseKitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
-
-_OURS: Final = ".releasekit-"
-_BUILT: Final = {"build", "dist", ".eggs"}
-"""Directories, besides ``*.egg-info``, that build backends make in a package's directory."""
-
-_DISTRIBUTIONS: Final = (".whl", ".tar.gz")
-_SHOWN: Final = 5  # files of many
 
 _LEADING_ASTRAY: Final = frozenset(
     (
@@ -56,7 +49,7 @@ def head(directory: Path) -> Head:
     Raises:
         ReleaseKitError: There is no git, no repository or no commit (`E.GIT_FAILED`).
     """
-    sha, time = _git(directory, "log", "-1", "--format=%H %ct").split()
+    sha, time = ask(directory, "log", "-1", "--format=%H %ct").split()
     return Head(sha, int(time))
 
 
@@ -73,11 +66,11 @@ def refuse_tracked(*paths: Path) -> None:
     for path in paths:
         names[path.parent].add(path.name)
         target = path.resolve()
-        if target != path.parent.resolve() / path.name and _marked(target.parent):
+        if target != path.parent.resolve() / path.name and marked(target.parent):
             names[target.parent].add(target.name)
     for directory, files in names.items():
         places = [f":(literal){file}" for file in sorted(files)]
-        if tracked := [*filter(None, _git(directory, "ls-files", "-z", "--", *places).split("\0"))]:
+        if tracked := [*filter(None, ask(directory, "ls-files", "-z", "--", *places).split("\0"))]:
             raise ReleaseKitError(
                 E.STATE_TRACKED,
                 f"{' '.join(tracked)} in {directory} is tracked by git, so a commit could mark packages as published",
@@ -92,48 +85,9 @@ def is_tracked(file: Path) -> bool:
         ReleaseKitError: There is no git, or it could not tell (`E.GIT_FAILED`).
     """
     directory = file.parent
-    if not directory.is_dir() or not _marked(directory.resolve()):
+    if not directory.is_dir() or not marked(directory.resolve()):
         return False
-    return bool(_git(directory, "ls-files", "-z", "--", f":(literal){file.name}"))
-
-
-def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) -> None:
-    """Refuse uncommitted changes in what is released: a commit would be said to be what it is not.
-
-    Ignored files don't count, nor do our own: those of the run, of an index on this machine, and what a build
-    leaves in the sources. A package may be in a submodule: another commit of it than the recorded one counts too.
-
-    Args:
-        root: The workspace.
-        directories: Where the packages are; links are followed.
-        index: The directory that is published to, if it is one.
-
-    Raises:
-        ReleaseKitError: There are some (`E.GIT_DIRTY`).
-    """
-    if not directories:
-        return
-    packages = {directory.resolve() for directory in directories}
-    around = {
-        each for directory in directories for each in (directory, *directory.parents) if each.is_relative_to(root)
-    }
-    links = {each.parent.resolve() / each.name for each in around - {root} if each.is_symlink()}
-    root, index = root.resolve(), index and index.resolve()
-    top, repositories = _top(root), _repositories(packages | links)
-    found = {change for repository, places in repositories.items() for change in _changes(repository, places)}
-    found.update(_other_commits(repositories, top))
-    changed = sorted(
-        os.path.relpath(path, top)
-        for path, untracked in found
-        if not (_is_ours(path, root, index) or (untracked and _is_built(path, packages)))
-    )
-    if changed:
-        shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
-        raise ReleaseKitError(
-            E.GIT_DIRTY,
-            f"what would be released is not what is committed: {shown}",
-            "commit or undo the changes, or release them all the same with --allow-dirty",
-        )
+    return bool(ask(directory, "ls-files", "-z", "--", f":(literal){file.name}"))
 
 
 def shallow_repositories(directories: Iterable[Path]) -> dict[Path, list[Path]]:
@@ -148,13 +102,13 @@ def shallow_repositories(directories: Iterable[Path]) -> dict[Path, list[Path]]:
     Raises:
         ReleaseKitError: git could not tell (`E.GIT_FAILED`).
     """
-    found = _repositories(directory.resolve() for directory in directories)
-    return {top: inside for top, inside in found.items() if _git(top, "rev-parse", "--is-shallow-repository") == "true"}
+    found = repositories(directory.resolve() for directory in directories)
+    return {top: inside for top, inside in found.items() if ask(top, "rev-parse", "--is-shallow-repository") == "true"}
 
 
 def unignored(directory: Path) -> list[str]:
     """Name our own files in a directory that git does not ignore: a commit or an sdist could take them in."""
-    return _git(directory, "ls-files", "--others", "--exclude-standard", "--", ":(glob).releasekit-*").splitlines()
+    return ask(directory, "ls-files", "--others", "--exclude-standard", "--", ":(glob).releasekit-*").splitlines()
 
 
 def changed_since(directory: Path, ref: str) -> list[Path]:
@@ -166,100 +120,48 @@ def changed_since(directory: Path, ref: str) -> list[Path]:
         ReleaseKitError: git does not know that commit (`E.GIT_FAILED`).
     """
     try:
-        commit = _git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        commit = ask(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except ReleaseKitError as error:
         message = f"git does not know the commit {ref!r} in {directory}"
         hint = "check its name; in a shallow clone fetch it first: `git fetch --unshallow --tags`"
         raise ReleaseKitError(E.GIT_FAILED, message, hint) from error
-    top = _top(directory)
+    above = top(directory)
     asked = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", "-z", commit, "HEAD")
-    return [top / name for name in _git(top, *asked).split("\0") if name]
+    return [above / name for name in ask(above, *asked).split("\0") if name]
 
 
-class _Change(NamedTuple):
-    path: Path
-    untracked: bool
-
-
-def _changes(repository: Path, places: Iterable[Path]) -> Iterator[_Change]:
-    """Find what is changed in some places of a repository, and in its submodules there."""
-    for change in _status(repository, places, ignoring="none"):
-        if change.path.is_symlink() or not change.path.is_dir():
-            yield change
-        elif change in _status(repository, [change.path], ignoring="dirty"):
-            yield change  # a repository that is new, or has another commit
-        else:
-            yield from _changes(change.path, [change.path])
-
-
-def _other_commits(repositories: Iterable[Path], top: Path) -> Iterator[_Change]:
-    """Find which repositories have another commit than the one around them says, up to the workspace's own."""
-    for repository in repositories:
-        inner = repository
-        while inner != top and inner.is_relative_to(top):
-            outer = _top(inner.parent)
-            yield from _status(outer, [inner], ignoring="dirty")
-            inner = outer
-
-
-def _status(repository: Path, places: Iterable[Path], *, ignoring: str) -> list[_Change]:
-    """Ask for changes.
-
-    Args:
-        repository: The top of its work tree.
-        places: What to look at.
-        ignoring: Of submodules: none, or dirty, which leaves only commits.
-    """
-    literal = [f":(literal){os.path.relpath(place, repository)}" for place in places]
-    asked = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", f"--ignore-submodules={ignoring}")
-    entries = _git(repository, *asked, "--", *literal).split("\0")
-    return [_Change(repository / entry[3:], entry.startswith("??")) for entry in entries if entry]
-
-
-def _repositories(places: Iterable[Path]) -> dict[Path, list[Path]]:
+def repositories(places: Iterable[Path]) -> dict[Path, list[Path]]:
     """Group places by the repository that each is in, or lies in if it is a link."""
-    marked = defaultdict(list)
+    found: defaultdict[Path, list[Path]] = defaultdict(list)
     for place in sorted(places):
         directory = place.parent if place.is_symlink() else place
-        marked[_marked(directory) or directory].append(place)
-    return {_top(directory): inside for directory, inside in marked.items()}
+        found[marked(directory) or directory].append(place)
+    return {top(directory): inside for directory, inside in found.items()}
 
 
-def _marked(directory: Path) -> Path | None:
+def marked(directory: Path) -> Path | None:
     """Find the directory with `.git` in it that git would come to; asking it for each of many would take long."""
     return next((each for each in (directory, *directory.parents) if os.path.lexists(each / ".git")), None)
 
 
-def _top(directory: Path) -> Path:
+def top(directory: Path) -> Path:
     """Tell the top of the work tree that a directory is in."""
-    return (directory / _git(directory, "rev-parse", "--show-cdup")).resolve()
+    return (directory / ask(directory, "rev-parse", "--show-cdup")).resolve()
 
 
-def _is_ours(path: Path, root: Path, index: Path | None) -> bool:
-    """Tell whether a path is a file of the run, or one that a release puts into an index on this machine."""
-    if (
-        path.is_relative_to(root)
-        and path.relative_to(root).parts[:1]
-        and path.relative_to(root).parts[0].startswith(_OURS)
-    ):
-        return True
-    return path.parent == index and (path.name.endswith(_DISTRIBUTIONS) or path.name.startswith(_OURS))
+def ask(directory: Path, *arguments: str) -> str:
+    """Ask git about the repository that a directory is in.
 
+    Args:
+        directory: Where to ask.
+        arguments: Of a command that only reads.
 
-def _is_built(path: Path, packages: Iterable[Path]) -> bool:
-    """Tell whether an untracked path is what a build leaves in the directory of its package."""
-    package = max(
-        (each for each in packages if path.is_relative_to(each)), key=lambda each: len(each.parts), default=None
-    )
-    *directories, _ = path.relative_to(package).parts if package else ("",)
-    if "__pycache__" in directories:
-        return True
-    if directories[:1] == ["src"]:  # where setuptools puts it
-        return any(name.endswith(".egg-info") for name in directories[1:2])
-    return any(name in _BUILT or name.endswith(".egg-info") for name in directories[:1])
+    Returns:
+        What it prints, without the newlines around it.
 
-
-def _git(directory: Path, *arguments: str) -> str:
+    Raises:
+        ReleaseKitError: There is no git, or it could not tell (`E.GIT_FAILED`).
+    """
     environ = {name: value for name, value in os.environ.items() if name not in _LEADING_ASTRAY}
     try:
         done = subprocess.run(  # noqa: S603  # fixed arguments, no shell
@@ -289,6 +191,6 @@ def _explain(directory: Path, status: int, said: str) -> tuple[str, str]:
     trust = next((line.strip() for line in said.splitlines() if "safe.directory " in line), "")
     if trust:
         return said.splitlines()[0], f"if you trust who owns it, run `{trust}`"
-    if not _marked(directory.resolve()):
+    if not marked(directory.resolve()):
         return said, "a release belongs to a commit: run `git init` and commit what is to be released"
     return said or f"it ended with status {status}", "a release belongs to a commit: see what `git status` says there"

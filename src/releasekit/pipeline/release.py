@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.errors import ReleaseKitError
 from releasekit.logging import get_logger
-from releasekit.pipeline import git, process
+from releasekit.pipeline import dirty, git, process
 from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.index import choose_index
@@ -168,7 +168,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     run = declare(workspace, head.sha, index.identity)
     if not request.allow_dirty:
         directories = [workspace.packages[name].directory for name in run.pending_packages()]
-        git.refuse_changed(workspace.root, directories, index.directory)
+        dirty.refuse_changed(workspace.root, directories, index.directory)
     refuse_shallow(workspace.packages[name] for name in run.pending_packages())
     return Plan(workspace, path, head, index, run, Wheels(request.wheels, workspace.packages))
 
