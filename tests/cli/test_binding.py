@@ -154,7 +154,8 @@ def test_a_known_conflict_is_one_also_for_a_run_that_begins_anew(small: Workspac
     assert small.releasekit(*PUBLISH).returncode == 0
 
 
-def test_a_package_that_was_left_out_and_is_not_any_more_is_another_plan(small: Workspace) -> None:
+def test_a_package_that_was_left_out_and_is_not_any_more_is_another_plan(small: Workspace, faulty: FaultyIndex) -> None:
+    faulty.put("base-0.9.tar.gz", b"of long ago")  # so that what requires it can be installed
     left_out = "[tool.uv]\npackage = false\n"
     pyproject = small.root / "base" / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + left_out)

@@ -150,6 +150,13 @@ def test_a_skipped_failure_lets_the_rest_go_on(begun: Workspace) -> None:
     begun.releasekit("retry")
     begun.releasekit("skip", "aurora-http")
 
+    refused = begun.releasekit(*OUT)  # nobody could install what requires it
+    assert refused.returncode == 1
+    assert "'aurora-api' requires 'aurora-http', and this run does not publish aurora-http" in refused.stdout
+    assert set(begun.statuses().values()) == {"pending", "failed", "skipped"}
+
+    (begun.root / "out").mkdir(exist_ok=True)
+    (begun.root / "out" / "aurora_http-0.9.tar.gz").touch()
     done = begun.releasekit(*OUT)
 
     assert done.returncode == 0, done.stderr

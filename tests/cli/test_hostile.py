@@ -172,7 +172,7 @@ def test_a_plan_shows_every_reason_and_requirement(tmp_path: Path, monkeypatch: 
     for text in HOSTILE:
         state.init_package(text, version=text, requires=[text])
     notes = tuple(Note(NoteKind.LOCK_DIFFERS, text, (text,), text, text) for text in HOSTILE)
-    monkeypatch.setattr(plan, "load_workspace", lambda _: Workspace(tmp_path, {}, {}, notes=notes))
+    monkeypatch.setattr(pipeline, "load_selected", lambda *_: Workspace(tmp_path, {}, {}, notes=notes))
     monkeypatch.setattr(pipeline, "declare", lambda *_: state)
 
     shown = lines(invoke(plan.command, tmp_path / "##[error]x"))
