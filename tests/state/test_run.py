@@ -14,7 +14,7 @@ import pytest
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import IllegalTransitionError, PackageStatus, Trigger
-from releasekit.state import STATE_FILENAME, PackageState, RunState, no_run
+from releasekit.state import STATE_FILENAME, PackageState, RunState, graph, no_run
 from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
@@ -293,6 +293,20 @@ def test_a_failure_blocks_through_what_is_under_way_and_not_through_what_is_done
     blocked = run.blocked_packages().get("top", ())
     under_way = {S.PENDING, S.BUILDING, S.PUBLISHING, S.VERIFYING}
     assert blocked == (("bad",) if status in under_way else ("middle",) if status == S.FAILED else ())
+
+
+@pytest.mark.parametrize("status", PackageStatus)
+@pytest.mark.parametrize("artifacts", [{}, {"f": "0" * 64}], ids=["no files", "files"])
+def test_what_waits_for_a_failure_is_held_whether_it_is_pending_or_built(
+    status: PackageStatus, artifacts: dict[str, str]
+) -> None:
+    bad = PackageState("bad", S.FAILED)
+    packages = {"bad": bad, "top": PackageState("top", status, requires=["bad"], artifacts=artifacts)}
+    waits = status == S.PENDING or (status == S.BUILDING and bool(artifacts))
+    under_way = status in {S.PENDING, S.BUILDING, S.PUBLISHING, S.VERIFYING}
+    assert graph.held(packages) == ({"top": ("bad",)} if waits else {})
+    assert graph.blocked(packages) == ({"top": ("bad",)} if status == S.PENDING else {})
+    assert graph.cut_off(packages) == ({"top": ("bad",)} if under_way else {})
 
 
 @pytest.mark.parametrize("query", ["ready_packages", "blocked_packages"])
