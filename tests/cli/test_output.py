@@ -6,6 +6,7 @@ from releasekit.cli.output import next_step
 from releasekit.errors import E
 from releasekit.report import words
 from releasekit.report.words import note
+from releasekit.state import graph
 
 
 def run(**errors: str) -> RunState:
@@ -20,13 +21,13 @@ def run(**errors: str) -> RunState:
 
 def test_a_note_is_one_line_and_says_why() -> None:
     state = run(a="first\nsecond", b="x" * 500, c="", d="")
-    blocked = state.blocked_packages()
+    held = graph.held(state.packages)
 
-    assert note(state["a"], state, blocked) == "first second"
-    assert len(note(state["b"], state, blocked)) == words.NOTE_WIDTH + 2
-    assert note(state["c"], state, blocked) == "blocked by a, b"
+    assert note(state["a"], state, held) == "first second"
+    assert len(note(state["b"], state, held)) == words.NOTE_WIDTH + 2
+    assert note(state["c"], state, held) == "blocked by a, b"
     state["c"].skip("not wanted")
-    assert note(state["c"], state, blocked) == "not wanted"
+    assert note(state["c"], state, held) == "not wanted"
 
 
 def test_a_note_of_a_tools_output_is_its_last_cause() -> None:

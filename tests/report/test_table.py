@@ -56,6 +56,24 @@ def test_what_is_built_and_waits_is_counted_apart_from_what_is_being_built() -> 
     assert foot(View(state))[-1].text == "5 packages: 1 pending, 2 building, 2 built"
 
 
+def test_from_the_gate_on_a_row_says_what_its_package_waits_for_or_is_blocked_by() -> None:
+    state = RunState("0" * 40)
+    for name, requires in (("core", ()), ("net", ("core",)), ("http", ("net",)), ("text", ("core",))):
+        state.init_package(name, requires=requires).start_building()
+        state[name].record_artifacts({"f": "0" * 64})
+    state["net"].start_publishing()
+    state["net"].fail("403 Forbidden")
+
+    notes = {row.package.name: row.cells[-1] for row in rows(View(state))}
+
+    assert notes == {
+        "core": "built",
+        "net": "403 Forbidden",
+        "http": "built; blocked by net",
+        "text": "built; waits for core",
+    }
+
+
 @pytest.mark.parametrize("width", range(1, 61))
 def test_a_time_is_told_whole_or_not_at_all(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0

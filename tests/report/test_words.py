@@ -5,6 +5,7 @@ import pytest
 from releasekit import RunState
 from releasekit.errors import E
 from releasekit.report import words
+from releasekit.state import graph
 
 
 @pytest.mark.parametrize(
@@ -80,11 +81,37 @@ def test_what_is_built_and_waits_says_whether_that_is_for_a_build_that_failed(
     if error:
         state["a"].fail(error)
     state.recover()
-    blocked = state.blocked_packages()
+    held = graph.held(state.packages)
 
-    told = {package.name: words.note(package, state, blocked) for package in state.packages.values()}
+    told = {package.name: words.note(package, state, held) for package in state.packages.values()}
 
     assert told["b"] == "built" + "; waits for the builds that failed, unless --no-gate" * bool(waits)
     assert told["c"] == "built; waits for b"
-    assert told["d"] == ("blocked by a" if error else "built; waits for a")
+    assert told["d"] == ("built; blocked by a" if error else "built; waits for a")
     assert told["e"] == ""
+
+
+def test_what_is_built_says_what_it_waits_for_and_what_it_is_blocked_by() -> None:
+    state = RunState("0" * 40)
+    for name, requires in (("net", []), ("http", ["net"]), ("api", ["http"]), ("text", [])):
+        state.init_package(name, requires=requires).start_building()
+        state[name].record_artifacts({f"{name}.whl": "0" * 64})
+
+    def told() -> list[str]:
+        held = graph.held(state.packages)
+        return [words.note(state[name], state, held) for name in ("http", "api", "text")]
+
+    assert told() == ["built; waits for net", "built; waits for http", "built"]
+    state["net"].start_publishing()
+    state["net"].fail(f"{E.PUBLISH_FAILED}: 403 Forbidden")
+    assert told() == ["built; blocked by net", "built; blocked by net", "built"]
+
+
+def test_a_note_names_only_some_of_many_packages() -> None:
+    state = RunState("0" * 40)
+    names = [state.init_package(f"p{number:02}").name for number in range(20)]
+    top = state.init_package("top", requires=names)
+
+    assert words.note(top, state, {}) == "waits for p00, p01, p02, p03, p04, p05, p06, p07 and 12 more"
+    told = words.note(top, state, {"top": tuple(names)})
+    assert told == "blocked by p00, p01, p02, p03, p04, p05, p06, p07 and 12 more"

@@ -5,18 +5,21 @@ Names and errors stay as they are, but for `next_step`, which is a line to be pr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.errors import E, code_of, headline
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
+from releasekit.requirements import is_built, waits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from releasekit.state import PackageState, RunState
 
 _BUILT: Final = "built"
+NAMED: Final = 8  # packages in a sentence
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
 _BUILD_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT}  # a stored error begins with its code
@@ -31,28 +34,26 @@ def in_order(state: RunState) -> list[PackageState]:
     return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
 
 
-def is_built(package: PackageState) -> bool:
-    """Tell whether a package is still `building`, but has its files and waits for others."""
-    return package.status is PackageStatus.BUILDING and bool(package.artifacts)
+def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, ...]]) -> str:
+    """Say in one line why a package is where it is.
 
-
-def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
-    """Say in one line why a package is where it is."""
+    Args:
+        package: The package.
+        state: Its run.
+        held: Who waits for which failures: see `state.graph.held`.
+    """
     if package.error or package.reason:
         return shortened(headline(package.error or package.reason))
-    if package.name in blocked:
-        return f"blocked by {', '.join(blocked[package.name])}"
-    if is_built(package):
-        return _BUILT
-    if package.status is PackageStatus.PENDING:
-        waits = [name for name in package.requires if state[name].status not in FINAL]
-        told = [_BUILT] if package.artifacts else []
-        if waits:
-            told.append(f"waits for {', '.join(waits)}")
-        elif told and _a_build_failed(state):
-            told.append("waits for the builds that failed, unless --no-gate")
-        return "; ".join(told)
-    return ""
+    if not waits(package):
+        return ""
+    told = [_BUILT] if package.artifacts else []
+    if package.name in held:
+        told.append(f"blocked by {listed(held[package.name], NAMED)}")
+    elif missing := [name for name in package.requires if state[name].status not in FINAL]:
+        told.append(f"waits for {listed(missing, NAMED)}")
+    elif told and package.status is PackageStatus.PENDING and _a_build_failed(state):
+        told.append("waits for the builds that failed, unless --no-gate")
+    return "; ".join(told)
 
 
 def _a_build_failed(state: RunState) -> bool:
@@ -71,12 +72,37 @@ def shortened(line: str) -> str:
     return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
 
 
+class Count(NamedTuple):
+    """How many packages stand alike.
+
+    Attributes:
+        standing: How that is called: a status, or `built`.
+        status: Their status.
+        number: How many they are.
+    """
+
+    standing: str
+    status: PackageStatus
+    number: int
+
+
+def standing(package: PackageState) -> str:
+    """Tell where a package stands: its status, but for what is built and waits for others."""
+    return _BUILT if is_built(package) else package.status.value
+
+
+def tally(state: RunState) -> list[Count]:
+    """Count the packages by where they stand, in the order of the lifecycle."""
+    counted = Counter((standing(package), package.status) for package in state.packages.values())
+    order = [*PackageStatus]
+    found = sorted(counted, key=lambda each: (order.index(each[1]), each[0] == _BUILT))
+    return [Count(*each, counted[each]) for each in found]
+
+
 def counts(state: RunState) -> str:
-    """Count the packages by status, in the order of the lifecycle; those that are built and wait for others apart."""
-    statuses = [_BUILT if is_built(package) else package.status.value for package in state.packages.values()]
-    order = [each for status in PackageStatus for each in (status.value, *[_BUILT][: status is PackageStatus.BUILDING])]
-    told = [f"{statuses.count(each)} {each}" for each in order if each in statuses]
-    return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
+    """Say how many packages there are, and how many of them stand where: see `tally`."""
+    told = ", ".join(f"{each.number} {each.standing}" for each in tally(state))
+    return f"{len(state)} package{'s' * (len(state) != 1)}: {told or 'none'}"
 
 
 def next_step(state: RunState, *, at_rest: bool, most: int | None = None) -> str:
