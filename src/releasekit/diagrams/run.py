@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _NAME_LENGTH: Final = 40
 _NOTE_WIDTH: Final = 32
 _NOTE_LINES: Final = 2
+_MARGIN: Final = 0.12  # inches
+_TOO_LOW: Final = 0.0045  # inches a character
 _MOST_NAMES: Final = 40  # more are cut off anyway
 
 MAX_MERMAID: Final = 45_000
@@ -46,6 +48,7 @@ def run_dot(packages: Iterable[Package]) -> str:
             f"n{i}",
             label=_label(node),
             tooltip=markup.tooltip(_spoken(node)),
+            margin=_margin(node),
             color=look.line,
             fillcolor=look.fill,
             fontcolor=look.line,
@@ -121,6 +124,12 @@ def _roots(node: Node) -> str:
 def _note(package: Package) -> str:
     told = package.error or package.reason
     return headline(told) if told else ""
+
+
+def _margin(node: Node) -> str:
+    """Leave room for Graphviz's guess of how wide a text is: it has not the fonts of who looks, and guesses too low."""
+    longest = max(map(len, (_title(node), *_details(node))))
+    return f"{_MARGIN + longest * _TOO_LOW:.2f},{_MARGIN / 2:.2f}"
 
 
 def _label(node: Node) -> str:
