@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from releasekit import PackageStatus, RunState
 from releasekit.cli import output
 from releasekit.cli.output import next_step
@@ -7,6 +9,9 @@ from releasekit.errors import E
 from releasekit.report import words
 from releasekit.report.words import note
 from releasekit.state import graph
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def run(**errors: str) -> RunState:
@@ -94,3 +99,9 @@ def test_counts_follow_the_lifecycle() -> None:
 
 def test_a_command_can_be_pasted_into_a_shell() -> None:
     assert output.command_line("publish", "my dir", "--index", "$x") == "releasekit publish 'my dir' --index '$x'"
+
+
+def test_a_heading_says_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_heading(RunState("", created_at="2026-11-28T04:27:22+00:00"))
+
+    assert capsys.readouterr().out == "commit unknown, index unknown, begun 2026-11-28T04:27:22+00:00\n\n"

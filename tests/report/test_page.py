@@ -156,3 +156,8 @@ def test_every_status_of_the_lifecycle_can_be_shown() -> None:
 
 def test_an_empty_run_has_a_report() -> None:
     assert "Release of x: no packages" in write_html(page_of(RunState("")), NO_GRAPH).decode()
+
+
+def test_while_the_run_is_at_work_the_page_says_to_wait() -> None:
+    assert page_of(failed("it broke"), at_work=True).next.startswith("wait until the run is over, then mend")
+    assert page_of(failed("it broke"), at_rest=True).next.startswith("mend")

@@ -140,13 +140,13 @@ def test_an_unknown_name_is_both_a_releasekit_error_and_a_key_error() -> None:
     assert (type(read), str(read), vars(read)) == (UnknownPackageError, str(caught.value), vars(caught.value))
 
 
-def test_an_unknown_name_in_a_large_run_is_told_twenty_others() -> None:
+def test_an_unknown_name_in_a_large_run_is_told_twenty_others_and_how_many_there_are_more() -> None:
     run = RunState("abc")
     for n in range(30):
         run.init_package(f"p{n:02}")
     with pytest.raises(UnknownPackageError) as caught:
         run["cor"]
-    assert caught.value.hint == f"it has {', '.join(f'p{n:02}' for n in range(20))}"
+    assert caught.value.hint == f"it has {', '.join(f'p{n:02}' for n in range(20))} and 10 more"
 
 
 def test_an_unknown_name_in_an_empty_run_says_that_it_is_empty() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from releasekit.errors import ReleaseKitError, headline
+from releasekit.errors import ReleaseKitError, headline, listed
 from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.redaction import redact
@@ -62,7 +62,7 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
         run=run,
         written=_to_the_second(written),
         at_work=at_work,
-        next=_clean(_hint(problem)) or words.next_step(run, at_rest=at_rest, most=words.NAMED),
+        next=_clean(_hint(problem)) or words.next_step(run, at_rest=at_rest, at_work=at_work),
         counts=tuple(words.tally(run)),
         rows=rows,
         failed=tuple(row for row in rows if row.package.status is PackageStatus.FAILED),
@@ -135,9 +135,7 @@ def _moment(event: Event, package: PackageState, longest: int) -> Moment:
         trigger=event.trigger.value if event.trigger else "joined",
         change=moved,
         took=words.spell(event.seconds) if event.source not in {None, event.target} else "",
-        note=words.shortened(headline(text))
-        if text
-        else words.listed([*event.carried.get("artifacts", ())], words.NAMED),
+        note=words.shortened(headline(text)) if text else listed([*event.carried.get("artifacts", ())]),
         error=more,
     )
 

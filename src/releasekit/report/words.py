@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from releasekit.errors import E, code_of, headline
+from releasekit.errors import E, code_of, headline, listed
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.requirements import is_built, waits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from releasekit.state import PackageState, RunState
 
 _BUILT: Final = "built"
-NAMED: Final = 8  # packages in a sentence
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
 _BUILD_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT}  # a stored error begins with its code
@@ -48,9 +47,9 @@ def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, .
         return ""
     told = [_BUILT] if package.artifacts else []
     if package.name in held:
-        told.append(f"blocked by {listed(held[package.name], NAMED)}")
+        told.append(f"blocked by {listed(held[package.name])}")
     elif missing := [name for name in package.requires if state[name].status not in FINAL]:
-        told.append(f"waits for {listed(missing, NAMED)}")
+        told.append(f"waits for {listed(missing)}")
     elif told and package.status is PackageStatus.PENDING and _a_build_failed(state):
         told.append("waits for the builds that failed, unless --no-gate")
     return "; ".join(told)
@@ -105,32 +104,27 @@ def counts(state: RunState) -> str:
     return f"{len(state)} package{'s' * (len(state) != 1)}: {told or 'none'}"
 
 
-def next_step(state: RunState, *, at_rest: bool, most: int | None = None) -> str:
+def next_step(state: RunState, *, at_rest: bool, at_work: bool = False) -> str:
     """Say what to do next.
 
     Args:
         state: The run.
         at_rest: Whether it is known that no process is at work on it.
-        most: How many packages are named at most; None names all.
+        at_work: Whether it is known that one is.
     """
     if state.is_finished():
         return "nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
+    first = "wait until the run is over, then " if at_work else ""
     if conflicts := conflicts_of(state):
-        names = in_one_line(listed(conflicts, most))
-        return f"decide about {names}: see the error. `releasekit retry` has the next run try again."
+        names = in_one_line(listed(conflicts))
+        return f"{first}decide about {names}: see the error. `releasekit retry` has the next run try again."
     again = "run the same `releasekit publish` command again: it goes on from here"
     if failed := state.failed_packages():
-        names = in_one_line(listed(failed, most))
-        return f"mend the errors of {names}, then {again}. If that takes a new commit, add --fresh."
-    if not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values()):
+        names = in_one_line(listed(failed))
+        return f"{first}mend the errors of {names}, then {again}. If that takes a new commit, add --fresh."
+    if at_work or (not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values())):
         return f"wait. If nothing is at work here any more, {again}."
     return f"{again}."
-
-
-def listed(names: Sequence[str], most: int | None = None) -> str:
-    """List names, at most so many of them, and how many more there are."""
-    rest = len(names) - most if most else 0
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def conflicts_of(state: RunState) -> list[str]:
