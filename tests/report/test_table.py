@@ -25,6 +25,18 @@ def test_a_bar_has_every_status_and_as_much_of_it_as_there_is(counts: list[int],
     assert all(drawn.count(PALETTE[large].glyph) >= drawn.count(glyph) for glyph in drawn)
 
 
+def test_names_that_begin_alike_can_be_told_from_each_other_on_a_narrow_terminal() -> None:
+    state = RunState("0" * 40)
+    for number in range(18):
+        package = state.init_package(f"org-platform-service-messaging-{number:04}", version="1.0.0")
+        package.start_building()
+
+    lines = [line.text for line in table(View(state), width=45)][1:]
+
+    assert len(set(lines)) == 18
+    assert all(f"{number:04}" in line for number, line in enumerate(lines))
+
+
 def test_a_bar_knows_every_status_of_the_lifecycle() -> None:
     assert {GLYPHS[glyph] for glyph in bar(list(PackageStatus), 99)} == set(PackageStatus)
 

@@ -105,7 +105,7 @@ def table(view: View, *, width: int | None = None, height: int | None = None) ->
     if width is not None:
         widths = shrunk(widths, width, _LEAST, whole={_TIME})
     lines = [Line(line(HEADINGS, widths), "bold")] if head else []
-    lines += [Line(line(row.cells, widths), PALETTE[row.package.status].style) for row in shown]
+    lines += [Line(line(row.cells, widths, middle={_NAME}), PALETTE[row.package.status].style) for row in shown]
     if hidden:
         statuses = [package.status for package in hidden]
         lines.append(Line(f"   and {len(hidden)} more: {_glyphs(statuses)}", "dim"))
