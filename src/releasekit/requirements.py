@@ -1,4 +1,4 @@
-"""Who requires whom: what comes first, and who waits for what failed.
+"""Who requires whom: what comes first, who waits, and who waits for what failed.
 
 The one rule of a run's questions, of what is said of the run, and of its pictures. Pure, iterative, and linear in
 packages plus requirements, so that a chain of any length is fine.
@@ -6,9 +6,10 @@ packages plus requirements, so that a chain of any length is fine.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from releasekit.lifecycle import TERMINAL, PackageStatus
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 N = TypeVar("N", bound="Hashable")
+
+BUILT: Final = "built"
+"""How it is called that a package is `building`, but has its files and waits for others."""
 
 
 class Package(Protocol):
@@ -101,6 +105,33 @@ def is_built(package: Package) -> bool:
 def waits(package: Package) -> bool:
     """Tell whether a package has not begun, or is built: what it is to do next it can't do before others."""
     return package.status is PackageStatus.PENDING or is_built(package)
+
+
+class Count(NamedTuple):
+    """How many packages stand alike.
+
+    Attributes:
+        standing: How that is called: a status, or `built`.
+        status: Their status.
+        number: How many they are.
+    """
+
+    standing: str
+    status: PackageStatus
+    number: int
+
+
+def standing(package: Package) -> str:
+    """Tell where a package stands: its status, but for what is built and waits for others."""
+    return BUILT if is_built(package) else package.status.value
+
+
+def tally(packages: Iterable[Package]) -> list[Count]:
+    """Count the packages by where they stand, in the order of the lifecycle."""
+    counted = Counter((standing(package), package.status) for package in packages)
+    order = [*PackageStatus]
+    found = sorted(counted, key=lambda each: (order.index(each[1]), each[0] == BUILT))
+    return [Count(*each, counted[each]) for each in found]
 
 
 def _bits_of(number: int) -> Iterator[int]:

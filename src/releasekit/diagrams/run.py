@@ -7,7 +7,6 @@ drawn as one: see `collapse`.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from releasekit.diagrams import markup
@@ -16,6 +15,7 @@ from releasekit.diagrams.render import draw
 from releasekit.errors import headline
 from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
+from releasekit.requirements import standing, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,7 +79,7 @@ def _mermaid(packages: Sequence[Package], view: View) -> str:
     failures = [str(i) for i, (source, _) in enumerate(view.edges) if view.nodes[source].status is PackageStatus.FAILED]
     if failures:
         lines.append(f"  linkStyle {','.join(failures)} stroke:{PALETTE[PackageStatus.FAILED].line}")
-    for status in _statuses(packages):
+    for status in dict.fromkeys(each.status for each in tally(packages)):
         look = PALETTE[status]
         lines.append(f"  classDef {status} fill:{look.fill},stroke:{look.line},color:{look.line}")
     return "\n".join(lines) + "\n"
@@ -99,7 +99,9 @@ def draw_run(packages: Iterable[Package], path: Path) -> None:
 
 def _title(node: Node) -> str:
     count = len(node.members)
-    told = f"{count} {node.status}" if count > 1 else markup.shorten(node.members[0].name, _NAME_LENGTH)
+    standings = {standing(package) for package in node.members}
+    alike = standings.pop() if len(standings) == 1 else node.status
+    told = f"{count} {alike}" if count > 1 else markup.shorten(node.members[0].name, _NAME_LENGTH)
     return f"{PALETTE[node.status].glyph} {told}"
 
 
@@ -145,21 +147,16 @@ def _spoken(node: Node) -> str:
     return ": ".join(filter(None, (f"{package.name} {package.version}", package.status, _note(package))))
 
 
-def _statuses(packages: Sequence[Package]) -> dict[PackageStatus, int]:
-    counts = Counter(package.status for package in packages)
-    return {status: counts[status] for status in PackageStatus if counts[status]}
-
-
 def _legend(packages: Sequence[Package], view: View) -> str:
     cells = [
         markup.cell(
-            f"{PALETTE[status].glyph} {status} {count}",
+            f"{PALETTE[status].glyph} {told} {count}",
             colour=PALETTE[status].line,
             color=PALETTE[status].line,
             bgcolor=PALETTE[status].fill,
             border="1",
         )
-        for status, count in _statuses(packages).items()
+        for told, status, count in tally(packages)
     ]
     together = [markup.cell("double border: packages drawn as one")] if len(view.nodes) < len(packages) else []
     return markup.legend([*cells, *together] or [markup.cell("no packages")])

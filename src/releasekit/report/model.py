@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from releasekit.lifecycle import PackageStatus
     from releasekit.palette import Look
-    from releasekit.report.words import Count
+    from releasekit.requirements import Count
     from releasekit.state import PackageState, RunState
 
 

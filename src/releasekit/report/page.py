@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from releasekit import requirements
 from releasekit.errors import ReleaseKitError, headline, listed
 from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
@@ -63,7 +64,7 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
         written=_to_the_second(written),
         at_work=at_work,
         next=_clean(_hint(problem)) or words.next_step(run, at_rest=at_rest, at_work=at_work),
-        counts=tuple(words.tally(run)),
+        counts=tuple(requirements.tally(run.packages.values())),
         rows=rows,
         failed=tuple(row for row in rows if row.package.status is PackageStatus.FAILED),
         blocked=sum(row.blocked for row in rows),
@@ -102,7 +103,7 @@ def _rows(run: RunState, events: Sequence[Event], chart: Chart) -> Iterator[Entr
             number=numbers[package.name],
             package=package,
             look=PALETTE[package.status],
-            standing=words.standing(package),
+            standing=requirements.standing(package),
             note=words.shortened(headline(told)) if told else words.note(package, run, held),
             holds=tuple(holds.get(package.name, ())),
             blocked=package.name in held,

@@ -5,20 +5,18 @@ Names and errors stay as they are, but for `next_step`, which is a line to be pr
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, code_of, headline, listed
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
-from releasekit.requirements import is_built, waits
+from releasekit.requirements import BUILT, tally, waits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from releasekit.state import PackageState, RunState
 
-_BUILT: Final = "built"
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
 _BUILD_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT}  # a stored error begins with its code
@@ -45,7 +43,7 @@ def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, .
         return shortened(headline(package.error or package.reason))
     if not waits(package):
         return ""
-    told = [_BUILT] if package.artifacts else []
+    told = [BUILT] if package.artifacts else []
     if package.name in held:
         told.append(f"blocked by {listed(held[package.name])}")
     elif missing := [name for name in package.requires if state[name].status not in FINAL]:
@@ -71,36 +69,9 @@ def shortened(line: str) -> str:
     return line if len(line) <= NOTE_WIDTH else f"{line[:NOTE_WIDTH]} …"
 
 
-class Count(NamedTuple):
-    """How many packages stand alike.
-
-    Attributes:
-        standing: How that is called: a status, or `built`.
-        status: Their status.
-        number: How many they are.
-    """
-
-    standing: str
-    status: PackageStatus
-    number: int
-
-
-def standing(package: PackageState) -> str:
-    """Tell where a package stands: its status, but for what is built and waits for others."""
-    return _BUILT if is_built(package) else package.status.value
-
-
-def tally(state: RunState) -> list[Count]:
-    """Count the packages by where they stand, in the order of the lifecycle."""
-    counted = Counter((standing(package), package.status) for package in state.packages.values())
-    order = [*PackageStatus]
-    found = sorted(counted, key=lambda each: (order.index(each[1]), each[0] == _BUILT))
-    return [Count(*each, counted[each]) for each in found]
-
-
 def counts(state: RunState) -> str:
     """Say how many packages there are, and how many of them stand where: see `tally`."""
-    told = ", ".join(f"{each.number} {each.standing}" for each in tally(state))
+    told = ", ".join(f"{each.number} {each.standing}" for each in tally(state.packages.values()))
     return f"{len(state)} package{'s' * (len(state) != 1)}: {told or 'none'}"
 
 
