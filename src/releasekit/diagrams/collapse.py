@@ -122,8 +122,8 @@ class _Run:
     def _find_roots(self) -> None:
         """Find out who waits for which failures, and how many wait for each."""
         stuck = requirements.stuck({package.name: package for package in self.packages})
-        waiting = [package.name for package in self.packages if requirements.waits(package)]
-        held = {name: stuck.roots[name] for name in waiting if name in stuck.roots}
+        waiting = [p.name for p in self.packages if p.name in stuck.roots and requirements.waits(p)]
+        held = {name: stuck.roots[name] for name in waiting}
         counts = Counter(held.values())
         self.holds = {package.name: 0 for package in self.packages if package.status is PackageStatus.FAILED}
         for bit, name in enumerate(stuck.failed):
