@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from releasekit.errors import E, ReleaseKitError
+from releasekit.errors import E, ReleaseKitError, listed
 
 
 @pytest.mark.parametrize("code", E)
@@ -37,3 +37,11 @@ def test_an_error_crosses_processes_with_its_facts(clone: Any) -> None:  # noqa:
     error = ReleaseKitError(E.STATE_LOCKED, "it is locked", "wait")
     read = clone(error)
     assert (type(read), vars(read), str(read)) == (ReleaseKitError, vars(error), str(error))
+
+
+def test_a_list_of_names_is_cut_and_says_how_many_are_left_out() -> None:
+    assert listed(["a", "b", "c"]) == "a, b, c"
+    assert listed(["a", "b", "c"], 3) == "a, b, c"
+    assert listed(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert listed([*"abcdefghij"]) == "a, b, c, d, e, f, g, h and 2 more"
+    assert listed([]) == ""

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.cli import COMMANDS, releasekit
+from releasekit import RunState, Trigger
+from releasekit.cli import COMMANDS, demo_workspace, output, releasekit
 from releasekit.lifecycle import TABLE, PackageStatus
+from releasekit.report.table import View, foot, table
+from releasekit.report.words import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +22,33 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_what_the_demo_left_is_told_as_status_tells_such_a_run() -> None:
+    told = README[README.index("3. Look at what it left") : README.index("4. Run the same command again")].splitlines()
+    state = RunState("c4e986bfb09a" + "0" * 28)
+    for name, version, requires in demo_workspace.MEMBERS:
+        level = 1 + max((state[required].level for required in requires), default=-1)
+        state.init_package(name, version=version, level=level, requires=requires)
+        state[name].start_building()
+        state[name].record_artifacts({"file": "0" * 64})
+    triggers = (Trigger.START_PUBLISHING, Trigger.START_VERIFYING, Trigger.CONFIRM)
+    shown = {name: line for line in told for name in state if f" {name} " in line}
+    assert shown.keys() == {*state}
+    for name, line in shown.items():
+        while f" {state[name].status} " not in line:
+            state[name].fire(next(trigger for trigger in triggers if state[name].may(trigger)))
+
+    printed = [line.text for line in (*table(View(state)), *foot(View(state)))]
+
+    assert _without_times(told[3:]) == _without_times([*printed, output.next_step(state, at_rest=True)])
+    times = re.findall(r"\b[\d.]+ s\b", "\n".join(told))
+    assert len(times) == len(state) + 1
+    assert [spell(float(time.removesuffix(" s"))) for time in times] == times
+
+
+def _without_times(lines: Iterable[str]) -> list[str]:
+    return [shown for line in lines if (shown := " ".join(re.sub(r",? [\d.]+ s\b", "", line).split()))]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))

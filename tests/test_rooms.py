@@ -20,6 +20,7 @@ ORDER = (
     "redaction",
     "logging",
     "lifecycle",
+    "requirements",
     "palette",
     "persistence",
     "diagrams",

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NAMED: Final = 8
+"""How many packages a sentence names, unless it is said otherwise."""
 
 _HINT: Final = re.compile(r"\s*hint:")
 _CAUSE: Final = re.compile(r"(?:cause|error|[\w.]*Error):", re.IGNORECASE)
@@ -99,3 +105,9 @@ def headline(error: str) -> str:
     if told and code in set(E):
         return f"{code}: {(causes or told)[-1]}"
     return " ".join((first, *told))
+
+
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """List names in a sentence, at most so many of them, and say how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -11,6 +11,9 @@ from tests.schemas import checked
 from tests.small_workspace import filenames
 from tests.support import INDEX, digests
 
+from releasekit.cli.dry_run import tell
+from releasekit.pipeline import Action, Forecast
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -180,3 +183,12 @@ def test_git_s_own_files_are_left_alone_too(small: Workspace) -> None:
     dry_run(small)
 
     assert repository(small) == before
+
+
+def test_of_many_conflicts_only_some_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    forecasts = [Forecast(f"p{n:02}", "1.0", Action.CONFLICT, (), "other bytes") for n in range(20)]
+
+    assert tell(forecasts, as_json=False) == 4
+
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "next: decide about p00, p01, p02, p03, p04, p05, p06, p07 and 12 more"

@@ -174,3 +174,14 @@ def test_a_field_that_the_schema_does_not_have_is_found(tmp_path: Path) -> None:
     for change in ({"more": 1}, {"makespan": -1}, {"distance": "far"}, {"slowest": None}):
         with pytest.raises(ValidationError):
             validate(document | change, "history-summary")
+
+
+def test_of_many_packages_in_flight_only_some_are_named(tmp_path: Path) -> None:
+    state = RunState("abc")
+    with RunStore.create(tmp_path / STATE_FILENAME, state) as store:
+        for n in range(100):
+            store.state.init_package(f"p{n:02}").start_building()
+
+    last = shown(tmp_path, "--summary").splitlines()[-1]
+
+    assert last == ("In flight, as far as the last event tells: p00, p01, p02, p03, p04, p05, p06, p07 and 92 more")

@@ -19,7 +19,7 @@ from tests.hostile import HOSTILE, SURROGATES, commands, unescaped
 
 from releasekit import ReleaseKitError, RunState, RunStore, cli, logging, pipeline
 from releasekit.cli import demo, history, output, plan, publish, status
-from releasekit.errors import E, headline
+from releasekit.errors import E, headline, listed
 from releasekit.escape import in_one_line, printable
 from releasekit.pipeline import Outcome
 from releasekit.report import terminal, words
@@ -104,7 +104,7 @@ def test_status_shows_every_text_in_its_cell(tmp_path: Path) -> None:
     shown = lines(printed[HOSTILE])
     assert f", index {HOSTILE[-1]}, " in shown[0]
     assert_shows_the_run(shown[2:])
-    assert shown[-1].startswith(f"next: mend the errors of {in_one_line(', '.join(sorted(HOSTILE)))}, then ")
+    assert shown[-1].startswith(f"next: mend the errors of {in_one_line(listed(sorted(HOSTILE)))}, then ")
 
 
 def test_a_row_has_the_colour_of_its_status_from_end_to_end(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from releasekit import PackageStatus, RunState
 from releasekit.cli import output
 from releasekit.cli.output import next_step
 from releasekit.errors import E
 from releasekit.report import words
 from releasekit.report.words import note
+from releasekit.state import graph
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def run(**errors: str) -> RunState:
@@ -20,13 +26,13 @@ def run(**errors: str) -> RunState:
 
 def test_a_note_is_one_line_and_says_why() -> None:
     state = run(a="first\nsecond", b="x" * 500, c="", d="")
-    blocked = state.blocked_packages()
+    held = graph.held(state.packages)
 
-    assert note(state["a"], state, blocked) == "first second"
-    assert len(note(state["b"], state, blocked)) == words.NOTE_WIDTH + 2
-    assert note(state["c"], state, blocked) == "blocked by a, b"
+    assert note(state["a"], state, held) == "first second"
+    assert len(note(state["b"], state, held)) == words.NOTE_WIDTH + 2
+    assert note(state["c"], state, held) == "blocked by a, b"
     state["c"].skip("not wanted")
-    assert note(state["c"], state, blocked) == "not wanted"
+    assert note(state["c"], state, held) == "not wanted"
 
 
 def test_a_note_of_a_tools_output_is_its_last_cause() -> None:
@@ -93,3 +99,9 @@ def test_counts_follow_the_lifecycle() -> None:
 
 def test_a_command_can_be_pasted_into_a_shell() -> None:
     assert output.command_line("publish", "my dir", "--index", "$x") == "releasekit publish 'my dir' --index '$x'"
+
+
+def test_a_heading_says_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_heading(RunState("", created_at="2026-11-28T04:27:22+00:00"))
+
+    assert capsys.readouterr().out == "commit unknown, index unknown, begun 2026-11-28T04:27:22+00:00\n\n"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.cli.helpers import NAMES, OUT, StuckPackage, break_package, running, wait_for
+from tests.support import run_python
 
 from releasekit import RunStore
 from releasekit.cli.output import REPORT_FILENAME
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support import Workspace
+
+
+_WITHOUT_ROOM = """
+import resource, signal, sys
+from releasekit.cli import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+sys.argv = ["releasekit", "report", "-o", "out.html"]
+sys.exit(main())
+"""
 
 
 def test_a_report_of_a_release_that_failed_goes_into_the_workspace(workspace: Workspace) -> None:
@@ -42,6 +55,29 @@ def test_a_report_goes_where_it_is_asked_for(workspace: Workspace, tmp_path: Pat
 
     assert (shown.returncode, shown.stdout) == (0, f"wrote {file}\n")
     assert "8</b> published" in file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("command", [("report", "-o"), ("diagram", "-o"), (*OUT, "--report")])
+def test_no_file_is_called_as_others_call_stdout(workspace: Workspace, command: tuple[str, ...]) -> None:
+    RunState("0" * 40).save(workspace.root / STATE_FILENAME)
+    before = {*workspace.root.iterdir()}
+
+    shown = workspace.releasekit(*command, "-")
+
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "'-' names no file" in shown.stderr
+    assert {*workspace.root.iterdir()} == before
+
+
+def test_a_report_for_which_there_is_no_room_says_which_file_it_is(workspace: Workspace) -> None:
+    RunState("0" * 40).save(workspace.root / STATE_FILENAME)
+    program = workspace.root.parent / "without_room.py"
+    program.write_text(_WITHOUT_ROOM)
+
+    shown = run_python(str(program), cwd=workspace.root, environ=workspace.environ())
+
+    assert shown.returncode == 1
+    assert re.search(r"error: \[Errno \d+\] [^:]+: 'out.html'", shown.stderr)
 
 
 def test_a_hostile_name_of_the_file_is_told_as_text(workspace: Workspace) -> None:

@@ -117,7 +117,7 @@ def test_a_signal_before_the_command_is_known_ends_it_too(workspace: Workspace) 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
     ("options", "function"),
-    [((), "output.print_run"), (("--json",), "output.print_json"), (("--dry-run",), "publish.columns")],
+    [((), "output.print_run"), (("--json",), "output.print_json"), (("--dry-run",), "dry_run.columns")],
 )
 def test_a_signal_while_the_result_is_printed_changes_nothing(
     workspace: Workspace, options: tuple[str, ...], function: str, number: int

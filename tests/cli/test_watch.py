@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.cli.helpers import OUT, StuckPackage, running
 from tests.cli.terminal import HIDE, SHOW, Terminal
+from tests.schemas import checked
 
 from releasekit import RunState, RunStore, Trigger
 from releasekit.cli import watch
@@ -18,7 +20,6 @@ from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
     from tests.support import Workspace
 
@@ -119,6 +120,32 @@ def test_an_interrupt_ends_a_watch_and_not_the_run(
     assert "aurora-http" in rest
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_watch_for_a_machine_leaves_it_a_document(
+    workspace: Workspace, stuck: StuckPackage, number: signal.Signals
+) -> None:
+    with running(workspace, *OUT) as release:
+        stuck.wait(release)
+        with running(workspace, "status", "--watch", "--json") as watching:
+            while not _catches(watching, number):
+                assert watching.poll() is None
+                time.sleep(0.01)
+            time.sleep(0.5)  # it is at its looking
+            watching.send_signal(number)
+            stdout, stderr = watching.communicate(timeout=PATIENCE)
+        assert release.poll() is None
+
+    assert watching.returncode == 130
+    assert checked("error", stdout)["exit_code"] == 130
+    assert "interrupted" in stderr
+
+
+def _catches(child: subprocess.Popen[str], number: signal.Signals) -> bool:
+    """Tell whether a process handles a signal."""
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{child.pid}/status").read_text(), re.MULTILINE)
+    return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
+
+
 def test_on_a_terminal_a_watch_redraws_the_table_and_gives_it_back(workspace: Workspace, stuck: StuckPackage) -> None:
     with running(workspace, *OUT) as release:
         stuck.wait(release)
@@ -163,6 +190,15 @@ def test_status_knows_whether_anybody_is_at_work(workspace: Workspace) -> None:
     assert workspace.releasekit("status").stdout.splitlines()[-1].startswith("next: run the same")
     with RunStore.open(workspace.root / STATE_FILENAME):
         assert workspace.releasekit("status").stdout.splitlines()[-1].startswith("next: wait.")
+    with RunStore.open(workspace.root / STATE_FILENAME) as store:
+        store.state.recover()
+        store.state["aurora-core"].start_building()
+        store.state["aurora-core"].fail("it broke")
+        store.commit()
+        told = workspace.releasekit("status").stdout.splitlines()[-1]
+    assert told.startswith("next: wait until the run is over, then mend the errors of aurora-core")
+    told = workspace.releasekit("status").stdout.splitlines()[-1]
+    assert told.startswith("next: mend the errors of aurora-core")
 
 
 @pytest.mark.parametrize("columns", [40, 80])

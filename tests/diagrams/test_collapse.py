@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.diagrams.large_runs import large_run
 
+from releasekit import PackageState, RunState
 from releasekit.diagrams import run_dot, run_mermaid
 from releasekit.diagrams.collapse import LIMITS, MAX_ALONE, MAX_BANDS, MAX_EDGES, views
 from releasekit.diagrams.run import MAX_MERMAID, _mermaid
 from releasekit.diagrams.sample import Sample
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
+from releasekit.state import graph
 
 if TYPE_CHECKING:
     from releasekit.diagrams.collapse import Node, View
@@ -47,7 +49,8 @@ def any_runs(draw: st.DrawFn) -> list[Sample]:
         others = range(size) if circles else range(max(0, n - reach), n)
         required = random.sample(others, min(len(others), random.randrange(6)))
         requires = tuple(f"p{m}" for m in required)
-        run.append(Sample(f"p{n}", random.choice([*PackageStatus]), "1.0", requires))
+        files = random.choice([{}, {"f": ""}])
+        run.append(Sample(f"p{n}", random.choice([*PackageStatus]), "1.0", requires, artifacts=files))
     return run
 
 
@@ -144,6 +147,41 @@ def test_many_that_one_failure_holds_up_are_one_node_that_names_it() -> None:
     assert "held up by bad" in run_dot(run)
     (free,) = [node for node in together(view) if node.status is PENDING and not node.held]
     assert {p.name for p in free.members} == {f"p-{n}" for n in range(90)}
+
+
+@pytest.mark.parametrize("status", PackageStatus)
+def test_a_failure_holds_up_through_what_is_under_way_and_not_through_what_is_done(status: PackageStatus) -> None:
+    run = [Sample("a", FAILED, ""), Sample("b", status, "", ("a",)), Sample("c", PENDING, "", ("b",))]
+    failed, between, waiting = next(views(run)).nodes
+    under_way = status is PENDING or status in IN_FLIGHT
+    assert waiting.roots == (("a",) if under_way else ("b",) if status is FAILED else ())
+    assert between.roots == (("a",) if status is PENDING else ())
+    assert failed.holds == under_way + (status is PENDING)
+    assert ("held up by a" in run_dot(run)) == under_way
+
+
+def test_what_is_built_and_waits_is_held_up_like_what_is_pending() -> None:
+    run = [*many(50, PUBLISHED), Sample("bad", FAILED, "1.0")]
+    run += [Sample(f"built-{n}", PackageStatus.BUILDING, "1.0", ("bad",), artifacts={"f": ""}) for n in range(90)]
+    run += [*many(90, PENDING, "bad"), *many(9, PackageStatus.BUILDING, "bad")]
+    view = next(views(run))
+    held = {(node.status, len(node.members), node.roots) for node in view.nodes if node.held}
+    assert held == {(PackageStatus.BUILDING, 90, ("bad",)), (PENDING, 90, ("bad",))}
+    assert next(node.holds for node in view.nodes if node.status is FAILED) == 180
+
+
+@settings(deadline=None, max_examples=60)
+@given(any_runs())
+def test_the_picture_and_the_table_agree_on_who_is_held_up(run: list[Sample]) -> None:
+    files = {"f": "0" * 64}
+    packages = {
+        p.name: PackageState(p.name, p.status, requires=p.requires, artifacts=files if p.artifacts else {}) for p in run
+    }
+    told = graph.held(RunState("0" * 40, packages).packages)
+    for view in views(packages.values()):
+        assert {p.name for node in view.nodes if node.held for p in node.members} == {*told}
+        for node in (node for node in view.nodes if node.roots):
+            assert all(set(told[p.name]) == set(node.roots) for p in node.members)
 
 
 def test_what_several_failures_hold_up_is_one_node() -> None:

@@ -155,3 +155,17 @@ def test_it_is_drawn_in_every_format(tmp_path: Path, suffix: str) -> None:
     draw_package(PUBLISHED, way_of(STRAIGHT), file)
     begin = {".dot": b"digraph", ".svg": b"<?xml", ".png": b"\x89PNG", ".mmd": b"flowchart"}[suffix]
     assert file.read_bytes().startswith(begin)
+
+
+def test_no_head_of_a_faint_arrow_lies_on_that_of_one_that_was_taken() -> None:
+    def heads(way: str) -> dict[str, bool]:
+        drawn = arrows(package_dot(PUBLISHED, way_of(way)))
+        return {
+            source: arrow.get("arrowhead") != "none"
+            for (source, trigger, _), arrow in drawn.items()
+            if trigger == "recover"
+        }
+
+    recovered = "start_building start_publishing recover start_building"
+    assert heads(recovered) == {"BUILDING": False, "PUBLISHING": True, "VERIFYING": False}
+    assert heads("start_building") == dict.fromkeys(("BUILDING", "PUBLISHING", "VERIFYING"), True)

@@ -217,3 +217,14 @@ def _legend(dot: str) -> str:
 
 def _text(label: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", label).split())
+
+
+def test_what_is_built_and_waits_is_counted_apart_as_everywhere() -> None:
+    def building(count: int, files: dict[str, str], prefix: str) -> list[Sample]:
+        return [Sample(f"{prefix}-{n}", PackageStatus.BUILDING, "1.0", artifacts=files) for n in range(count)]
+
+    few = run_dot([*building(2, {}, "a"), *building(3, {"f": ""}, "b")])
+    assert "◐ building 2" in few
+    assert "◐ built 3" in few
+    assert "◐ 90 built" in run_dot(building(90, {"f": ""}, "b"))
+    assert "◐ 91 building" in run_dot([*building(1, {}, "a"), *building(90, {"f": ""}, "b")])

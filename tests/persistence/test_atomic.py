@@ -228,6 +228,7 @@ def test_an_error_before_the_rename_keeps_the_old_file_and_no_litter(
         atomic.replace(old, NEW)
     monkeypatch.undo()
     assert not isinstance(caught.value, UnknownOutcomeError)
+    assert caught.value.filename == str(old)
     assert old.read_bytes() == OLD
     assert mode(old) == 0o640
     assert names(old.parent) == [old.name]

@@ -24,6 +24,25 @@ def test_a_text_is_fitted_to_the_cell(text: str, width: int) -> None:
     assert ("…" in fitted) == (cell_len(text) > width > 0)
 
 
+@pytest.mark.parametrize("text", [*WIDE, "a" * 30, "包" * 30, "包a" * 15, "e\u0301" * 30])
+@pytest.mark.parametrize("width", [0, 1, 2, 3, 4, 5, 9, 10, 40])
+def test_a_text_that_is_cut_in_the_middle_fits_too_and_keeps_both_ends(text: str, width: int) -> None:
+    fitted = fit(text, width, middle=True)
+
+    assert cells(fitted) == cell_len(fitted) == width
+    assert ("…" in fitted) == (cell_len(text) > width > 0)
+    head, _, tail = fitted.partition("…")
+    assert text.startswith(head.rstrip())
+    assert text.endswith(tail.strip())
+    if cell_len(text) > width > 4:
+        assert head.strip()
+        assert tail.strip()
+
+
+def test_names_that_begin_and_are_long_alike_stay_apart_when_they_are_cut() -> None:
+    assert fit("org-platform-service-0105", 20, middle=True) == "org-platfo…vice-0105"
+
+
 def test_columns_give_in_order_and_no_more_than_is_needed() -> None:
     least = [(2, 4), (0, 3), (2, 0)]
 

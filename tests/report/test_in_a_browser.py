@@ -228,6 +228,39 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_or_too_small_to_read(demo: 
     assert name["width"] > 150
 
 
+def test_on_a_phone_what_a_packages_history_says_has_room_to_be_read(demo: Path, show: Opener) -> None:
+    page = show(demo, viewport=PHONE, is_mobile=True, has_touch=True)
+    failed = page.locator("#packages > tbody > tr", has_text="aurora-http").first
+
+    widths = [
+        each.evaluate("e => e.getBoundingClientRect().width") for each in failed.locator(".history td:last-child").all()
+    ]
+
+    assert len(widths) == 6
+    assert min(widths) >= 300
+    region = failed.locator(".wide").evaluate("e => [e.clientWidth, e.scrollWidth]")
+    assert region[0] <= PHONE["width"] < region[1]  # it scrolls by itself, and the page does not
+
+
+def test_a_name_in_the_graph_keeps_within_its_box(tmp_path: Path, show: Opener) -> None:
+    names = ["WideCompanyMonorepoMessagingWorkflow", "org-platform-service-messaging-0105", "core"]
+    names += [letter * 40 for letter in "aWMm@0_"]
+    state = RunState("0" * 40)
+    for name in names:
+        state.init_package(name, version="1.0")
+    state.save(tmp_path / STATE_FILENAME)
+
+    page = show(reported(tmp_path / STATE_FILENAME))
+
+    sides = page.evaluate("""[...document.querySelectorAll(".graph text")]
+        .filter(text => text.getAttribute("font-weight") === "bold").map(text => {
+            const box = text.parentElement.querySelector("path, polygon").getBBox(), told = text.getBBox();
+            return [told.x - box.x, box.x + box.width - told.x - told.width];
+        })""")
+    assert len(sides) == len(names)
+    assert min(min(each) for each in sides) > 0
+
+
 def failed_run(directory: Path, texts: Sequence[str]) -> Path:
     """A run in which every package is called, versioned and failed of the same text, twice; all in one place."""
     directory.mkdir()

@@ -8,7 +8,7 @@ from tests.report import runs
 from releasekit import STATE_FILENAME, RunState
 from releasekit.errors import E, ReleaseKitError
 from releasekit.report import page as pages
-from releasekit.report.graph import Picture
+from releasekit.report.graph import Picture, draw_graph
 from releasekit.report.html import write_html
 from releasekit.report.page import make_page
 from releasekit.report.write import write_report
@@ -105,6 +105,33 @@ def test_what_stopped_the_whole_run_stands_first_and_its_hint_is_what_to_do() ->
     assert written.index("RK-STATE-NOT-DURABLE: the disk is full") < written.index("What failed")
 
 
+def test_from_the_gate_on_the_page_says_what_is_built_and_what_a_failure_holds_up() -> None:
+    state = RunState("0" * 40)
+    for name, requires in (("net", ()), ("http", ("net",)), ("api", ("http",)), ("text", ()), ("docs", ())):
+        state.init_package(name, requires=requires).start_building()
+        if name != "docs":
+            state[name].record_artifacts({"f": "0" * 64})
+    state["net"].start_publishing()
+    state["net"].fail("403 Forbidden")
+
+    page = page_of(state, at_work=True)
+    written = write_html(page, draw_graph(state)).decode()
+
+    assert [(each.standing, each.number) for each in page.counts] == [("building", 1), ("built", 3), ("failed", 1)]
+    assert [(row.holds, row.note) for row in page.failed] == [(("api", "http"), "403 Forbidden")]
+    assert {row.package.name: row.note for row in page.rows if row.blocked} == {
+        "api": "built; blocked by net",
+        "http": "built; blocked by net",
+    }
+    assert page.blocked == 2
+    assert 'value="blocked"' in written
+    assert "holds up 2: api, http" in written
+    assert "held up by net" in written
+    assert written.count('data-states="built') == 3
+    assert written.count('data-states="building') == 1
+    assert 'value="built"' in written
+
+
 def test_every_status_of_the_lifecycle_can_be_shown() -> None:
     state = RunState("0" * 40)
     triggers = ("start_building", "start_publishing", "start_verifying", "confirm")
@@ -122,10 +149,15 @@ def test_every_status_of_the_lifecycle_can_be_shown() -> None:
 
     page = page_of(state)
 
-    assert list(page.counts) == list(PackageStatus)
+    assert [each.status for each in page.counts] == list(PackageStatus)
     assert {row.package.status for row in page.rows} == set(PackageStatus)
     assert all(f'value="{status}"' in write_html(page, NO_GRAPH).decode() for status in PackageStatus)
 
 
 def test_an_empty_run_has_a_report() -> None:
     assert "Release of x: no packages" in write_html(page_of(RunState("")), NO_GRAPH).decode()
+
+
+def test_while_the_run_is_at_work_the_page_says_to_wait() -> None:
+    assert page_of(failed("it broke"), at_work=True).next.startswith("wait until the run is over, then mend")
+    assert page_of(failed("it broke"), at_rest=True).next.startswith("mend")

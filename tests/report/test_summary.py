@@ -90,7 +90,7 @@ def test_it_is_written_durably_or_not_at_all(tmp_path: Path, monkeypatch: pytest
     with capture_logs() as logs:
         summary.write(tmp_path / STATE_FILENAME, completed(), Timeline())
 
-    assert logs[0]["error"] == "[Errno 5] the disk is broken"
+    assert logs[0]["error"] == f"[Errno 5] the disk is broken: {str(file)!r}"
     assert file.read_text() == "the old one"
     assert len([*tmp_path.iterdir()]) == 1
 

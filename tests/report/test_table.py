@@ -25,6 +25,18 @@ def test_a_bar_has_every_status_and_as_much_of_it_as_there_is(counts: list[int],
     assert all(drawn.count(PALETTE[large].glyph) >= drawn.count(glyph) for glyph in drawn)
 
 
+def test_names_that_begin_alike_can_be_told_from_each_other_on_a_narrow_terminal() -> None:
+    state = RunState("0" * 40)
+    for number in range(18):
+        package = state.init_package(f"org-platform-service-messaging-{number:04}", version="1.0.0")
+        package.start_building()
+
+    lines = [line.text for line in table(View(state), width=45)][1:]
+
+    assert len(set(lines)) == 18
+    assert all(f"{number:04}" in line for number, line in enumerate(lines))
+
+
 def test_a_bar_knows_every_status_of_the_lifecycle() -> None:
     assert {GLYPHS[glyph] for glyph in bar(list(PackageStatus), 99)} == set(PackageStatus)
 
@@ -54,6 +66,24 @@ def test_what_is_built_and_waits_is_counted_apart_from_what_is_being_built() -> 
             package.record_artifacts({"f": "0" * 64})
 
     assert foot(View(state))[-1].text == "5 packages: 1 pending, 2 building, 2 built"
+
+
+def test_from_the_gate_on_a_row_says_what_its_package_waits_for_or_is_blocked_by() -> None:
+    state = RunState("0" * 40)
+    for name, requires in (("core", ()), ("net", ("core",)), ("http", ("net",)), ("text", ("core",))):
+        state.init_package(name, requires=requires).start_building()
+        state[name].record_artifacts({"f": "0" * 64})
+    state["net"].start_publishing()
+    state["net"].fail("403 Forbidden")
+
+    notes = {row.package.name: row.cells[-1] for row in rows(View(state))}
+
+    assert notes == {
+        "core": "built",
+        "net": "403 Forbidden",
+        "http": "built; blocked by net",
+        "text": "built; waits for core",
+    }
 
 
 @pytest.mark.parametrize("width", range(1, 61))

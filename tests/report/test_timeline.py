@@ -254,6 +254,22 @@ def test_jobs_share_what_is_left_and_a_failure_takes_what_it_blocks_along(clock:
     assert time_left(state, timeline, earlier, clock.now) == 10 + 50
 
 
+def test_what_is_built_and_held_up_by_a_failure_takes_no_time(clock: Clock) -> None:
+    state, timeline = run("a", "b", "c")
+    earlier = {name: {BUILDING: 10.0, PUBLISHING: 20.0, VERIFYING: 30.0} for name in state}
+    for name in state:
+        state[name].start_building()
+    state["a"].record_artifacts(FILES)
+    state["c"].record_artifacts(FILES)
+    clock.wait(4)
+    state["a"].start_publishing()
+    state["a"].fail("403 Forbidden")
+
+    assert time_left(state, timeline, earlier, clock.now) == 10 - 4  # b is still being built
+    state["b"].record_artifacts(FILES)
+    assert time_left(state, timeline, earlier, clock.now) is None
+
+
 def test_nothing_is_left_when_all_is_done(clock: Clock) -> None:
     state, timeline = run("a")
     publish(state, "a", clock)

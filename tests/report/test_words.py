@@ -5,6 +5,7 @@ import pytest
 from releasekit import RunState
 from releasekit.errors import E
 from releasekit.report import words
+from releasekit.state import graph
 
 
 @pytest.mark.parametrize(
@@ -29,22 +30,35 @@ def test_a_duration_is_spelt_as_exactly_as_anybody_wants_to_know(seconds: float,
     assert words.spell(seconds) == told
 
 
-def test_a_list_of_names_is_cut_and_says_how_many_are_left_out() -> None:
-    assert words.listed(["a", "b", "c"]) == "a, b, c"
-    assert words.listed(["a", "b", "c"], 3) == "a, b, c"
-    assert words.listed(["a", "b", "c"], 2) == "a, b and 1 more"
-    assert words.listed([]) == ""
-
-
-def test_the_next_step_names_only_as_many_packages_as_it_is_asked_for() -> None:
+def broken(count: int, error: str = "it broke") -> RunState:
     state = RunState("0" * 40)
-    for number in range(20):
+    for number in range(count):
         package = state.init_package(f"p{number:02}")
         package.start_building()
-        package.fail("it broke")
+        package.fail(error)
+    return state
 
-    assert "p00, p01 and 18 more, then" in words.next_step(state, at_rest=True, most=2)
-    assert "p19" in words.next_step(state, at_rest=True)
+
+@pytest.mark.parametrize("error", ["it broke", f"{E.INDEX_CONFLICT}: other bytes"])
+def test_the_next_step_names_only_some_of_many_packages(error: str) -> None:
+    told = words.next_step(broken(20, error), at_rest=True)
+
+    assert "p00, p01, p02, p03, p04, p05, p06, p07 and 12 more" in told
+    assert "p08" not in told
+
+
+def test_while_a_run_is_at_work_nothing_is_to_be_done_before_it_is_over() -> None:
+    failed, conflict, fresh = broken(1), broken(1, f"{E.INDEX_CONFLICT}: other bytes"), RunState("0" * 40)
+    fresh.init_package("a")
+
+    def told(state: RunState) -> str:
+        return words.next_step(state, at_rest=False, at_work=True)
+
+    assert told(failed).startswith("wait until the run is over, then mend the errors of p00, then run the same")
+    assert told(conflict).startswith("wait until the run is over, then decide about p00")
+    assert told(fresh).startswith("wait. ")
+    assert words.next_step(failed, at_rest=True).startswith("mend the errors of p00, then")
+    assert words.next_step(failed, at_rest=False).startswith("mend the errors of p00, then")
 
 
 def test_the_order_is_that_of_publishing() -> None:
@@ -80,11 +94,37 @@ def test_what_is_built_and_waits_says_whether_that_is_for_a_build_that_failed(
     if error:
         state["a"].fail(error)
     state.recover()
-    blocked = state.blocked_packages()
+    held = graph.held(state.packages)
 
-    told = {package.name: words.note(package, state, blocked) for package in state.packages.values()}
+    told = {package.name: words.note(package, state, held) for package in state.packages.values()}
 
     assert told["b"] == "built" + "; waits for the builds that failed, unless --no-gate" * bool(waits)
     assert told["c"] == "built; waits for b"
-    assert told["d"] == ("blocked by a" if error else "built; waits for a")
+    assert told["d"] == ("built; blocked by a" if error else "built; waits for a")
     assert told["e"] == ""
+
+
+def test_what_is_built_says_what_it_waits_for_and_what_it_is_blocked_by() -> None:
+    state = RunState("0" * 40)
+    for name, requires in (("net", []), ("http", ["net"]), ("api", ["http"]), ("text", [])):
+        state.init_package(name, requires=requires).start_building()
+        state[name].record_artifacts({f"{name}.whl": "0" * 64})
+
+    def told() -> list[str]:
+        held = graph.held(state.packages)
+        return [words.note(state[name], state, held) for name in ("http", "api", "text")]
+
+    assert told() == ["built; waits for net", "built; waits for http", "built"]
+    state["net"].start_publishing()
+    state["net"].fail(f"{E.PUBLISH_FAILED}: 403 Forbidden")
+    assert told() == ["built; blocked by net", "built; blocked by net", "built"]
+
+
+def test_a_note_names_only_some_of_many_packages() -> None:
+    state = RunState("0" * 40)
+    names = [state.init_package(f"p{number:02}").name for number in range(20)]
+    top = state.init_package("top", requires=names)
+
+    assert words.note(top, state, {}) == "waits for p00, p01, p02, p03, p04, p05, p06, p07 and 12 more"
+    told = words.note(top, state, {"top": tuple(names)})
+    assert told == "blocked by p00, p01, p02, p03, p04, p05, p06, p07 and 12 more"

@@ -14,7 +14,7 @@ import pytest
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import IllegalTransitionError, PackageStatus, Trigger
-from releasekit.state import STATE_FILENAME, PackageState, RunState, no_run
+from releasekit.state import STATE_FILENAME, PackageState, RunState, graph, no_run
 from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
@@ -140,13 +140,13 @@ def test_an_unknown_name_is_both_a_releasekit_error_and_a_key_error() -> None:
     assert (type(read), str(read), vars(read)) == (UnknownPackageError, str(caught.value), vars(caught.value))
 
 
-def test_an_unknown_name_in_a_large_run_is_told_twenty_others() -> None:
+def test_an_unknown_name_in_a_large_run_is_told_twenty_others_and_how_many_there_are_more() -> None:
     run = RunState("abc")
     for n in range(30):
         run.init_package(f"p{n:02}")
     with pytest.raises(UnknownPackageError) as caught:
         run["cor"]
-    assert caught.value.hint == f"it has {', '.join(f'p{n:02}' for n in range(20))}"
+    assert caught.value.hint == f"it has {', '.join(f'p{n:02}' for n in range(20))} and 10 more"
 
 
 def test_an_unknown_name_in_an_empty_run_says_that_it_is_empty() -> None:
@@ -293,6 +293,20 @@ def test_a_failure_blocks_through_what_is_under_way_and_not_through_what_is_done
     blocked = run.blocked_packages().get("top", ())
     under_way = {S.PENDING, S.BUILDING, S.PUBLISHING, S.VERIFYING}
     assert blocked == (("bad",) if status in under_way else ("middle",) if status == S.FAILED else ())
+
+
+@pytest.mark.parametrize("status", PackageStatus)
+@pytest.mark.parametrize("artifacts", [{}, {"f": "0" * 64}], ids=["no files", "files"])
+def test_what_waits_for_a_failure_is_held_whether_it_is_pending_or_built(
+    status: PackageStatus, artifacts: dict[str, str]
+) -> None:
+    bad = PackageState("bad", S.FAILED)
+    packages = {"bad": bad, "top": PackageState("top", status, requires=["bad"], artifacts=artifacts)}
+    waits = status == S.PENDING or (status == S.BUILDING and bool(artifacts))
+    under_way = status in {S.PENDING, S.BUILDING, S.PUBLISHING, S.VERIFYING}
+    assert graph.held(packages) == ({"top": ("bad",)} if waits else {})
+    assert graph.blocked(packages) == ({"top": ("bad",)} if status == S.PENDING else {})
+    assert graph.cut_off(packages) == ({"top": ("bad",)} if under_way else {})
 
 
 @pytest.mark.parametrize("query", ["ready_packages", "blocked_packages"])

@@ -8,6 +8,7 @@ import click
 
 from releasekit.cli import output
 from releasekit.durations import exact
+from releasekit.errors import listed
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.palette import PALETTE
@@ -50,7 +51,7 @@ def print_summary(history: History, analysis: Analysis) -> None:
     )
     click.echo("time in which some package was in flight.")
     if working := graph.with_status(run.packages, *IN_FLIGHT):
-        click.echo(f"In flight, as far as the last event tells: {in_one_line(', '.join(working))}")
+        click.echo(f"In flight, as far as the last event tells: {in_one_line(listed(working))}")
 
 
 def document(history: History, analysis: Analysis) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from releasekit.report.columns import fit
 from releasekit.report.table import foot, table
 from releasekit.state import STATE_FILENAME, RunState, no_run
 from releasekit.state.beside import DIST_DIRECTORY
-from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-SHOWN: Final = 20  # packages of a run that has not the one that was meant
 REPORT_FILENAME: Final = ".releasekit-report.html"
 """The report of a workspace's run: the only one of our own files that a user may have written."""
 
@@ -55,6 +53,8 @@ class OutputFile(click.Path):
         """Check the file that a user names; of a link, also what it leads to."""
         if not os.fspath(value):
             self.fail("the name of the file is empty", param, ctx)
+        if os.fspath(value) in {"-", b"-"}:  # many a command would write to stdout
+            self.fail("'-' names no file here; one that is called so is ./-", param, ctx)
         file = Path(os.fsdecode(super().convert(value, param, ctx)))
         for place in (Path(os.path.realpath(file.parent), file.name), Path(os.path.realpath(file))):
             built = any(part.startswith(DIST_DIRECTORY) for part in place.parts)
@@ -142,12 +142,13 @@ def find_package(run: RunState, name: str) -> PackageState:
     for known in (name, canonicalize_name(name)):
         if known in run:
             return run[known]
-    raise UnknownPackageError(name, f"it has {words.listed(sorted(run), SHOWN) or 'none'}")
+    return run[name]  # which says that there is none
 
 
 def print_heading(state: RunState) -> None:
     """Print which run this is, in one line."""
-    begun = in_one_line(f"commit {state.git_sha[:12]}, index {state.index}, begun {state.created_at}")
+    commit, index = state.git_sha[:12] or "unknown", state.index or "unknown"
+    begun = in_one_line(f"commit {commit}, index {index}, begun {state.created_at}")
     width = _width()
     click.echo(f"{begun if width is None else fit(begun, width).rstrip()}\n")
 
@@ -176,9 +177,9 @@ def print_lines(lines: Sequence[Line]) -> None:
         click.secho(text, fg=colour, bold="bold" in attributes or None, dim="dim" in attributes or None)
 
 
-def next_step(state: RunState, *, at_rest: bool) -> str:
+def next_step(state: RunState, *, at_rest: bool, at_work: bool = False) -> str:
     """Say what to do next, as `words.next_step` does, on a line of its own."""
-    return f"next: {words.next_step(state, at_rest=at_rest)}"
+    return f"next: {words.next_step(state, at_rest=at_rest, at_work=at_work)}"
 
 
 def result(state: RunState) -> dict[str, Any]:

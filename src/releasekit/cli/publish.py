@@ -16,11 +16,11 @@ import stamina
 
 from releasekit import logging
 from releasekit.cli import INTERRUPTED, options, output, report_place, unless_gone
-from releasekit.cli.stop import Stop, resume_command, same_command
+from releasekit.cli.stop import Stop, resume_command
 from releasekit.cli.watching import Watching
 from releasekit.errors import E
-from releasekit.escape import in_one_line, printable
-from releasekit.pipeline import STOPS, Action, Request, forecast, release
+from releasekit.escape import printable
+from releasekit.pipeline import Request, forecast, release
 from releasekit.pipeline.build import BUILD_TIMEOUT
 from releasekit.pipeline.orchestrator import GRACE
 from releasekit.pipeline.outcome import NotShownError
@@ -28,7 +28,6 @@ from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT
 from releasekit.redaction import redact
 from releasekit.report import summary, words
-from releasekit.report.columns import columns
 from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from stamina.instrumentation import RetryDetails
 
-    from releasekit.pipeline import Forecast, Orchestrator, Outcome
+    from releasekit.pipeline import Orchestrator, Outcome
     from releasekit.report.write import Keeper
     from releasekit.state import Transition
     from releasekit.workspace import Selection
@@ -153,7 +152,9 @@ def command(  # noqa: PLR0913  # one argument an option
         if report:
             report_place.refuse_released(report, workspace)
         if dry_run:
-            return _tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
+            from releasekit.cli.dry_run import tell  # noqa: PLC0415  # it imports us
+
+            return tell(asyncio.run(stop.over(forecast(request))), as_json=as_json)
         summary.remove(workspace / STATE_FILENAME)  # before anything can refuse or stop this
         with _kept(report) as keeper:
             outcome = asyncio.run(stop.over(release(request, partial(_watch, stop, watching, keeper))))
@@ -181,32 +182,6 @@ def _tell_end(outcome: Outcome, code: int, watching: Watching, *, as_json: bool)
             click.echo(f"error: {printable(redact(str(error)))}", err=True)
         if code not in {DONE, CONFLICT}:
             click.echo(resume_command(), err=True)
-
-
-def _tell(forecasts: list[Forecast], *, as_json: bool) -> int:
-    """Print what would be done, and return the exit code: whether a person would have to decide something first."""
-    undecided = [each for each in forecasts if each.action in STOPS]
-    code = CONFLICT if undecided else DONE
-    if as_json:
-        output.print_json({"packages": [each._asdict() for each in forecasts], "exit_code": code})
-        return code
-    rows = [(each.package, _version(each), each.action.value, each.why or ", ".join(each.files)) for each in forecasts]
-    for line in columns([[*map(in_one_line, row)] for row in rows]):
-        click.echo(line)
-    idle = sum(each.action in {Action.NOTHING, Action.HELD, *STOPS} for each in forecasts)
-    click.echo(f"\n{len(forecasts) - idle} of {len(forecasts)} packages to be worked on. Nothing was touched.")
-    if undecided:
-        again = f"decide about {', '.join(each.package for each in undecided)}"
-    elif idle == len(forecasts):
-        again = "nothing to do."
-    else:
-        again = same_command("--dry-run")
-    click.echo(f"next: {in_one_line(again)}")
-    return code
-
-
-def _version(told: Forecast) -> str:
-    return told.version or ("" if told.action is Action.NOTHING else output.DYNAMIC)
 
 
 def _next_step(outcome: Outcome) -> str:

@@ -38,6 +38,6 @@ def command(*, workspace: Path, watch: bool, as_json: bool) -> int:
         view = look(workspace / STATE_FILENAME)
     output.print_heading(view.state)
     output.print_run(view)
-    at_rest = is_held(workspace / STATE_FILENAME) is False
-    click.echo(output.next_step(view.state, at_rest=at_rest))
+    held = is_held(workspace / STATE_FILENAME)
+    click.echo(output.next_step(view.state, at_rest=held is False, at_work=held is True))
     return 0

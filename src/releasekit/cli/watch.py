@@ -48,6 +48,7 @@ def follow(workspace: Path, *, quiet: bool = False) -> int:
 
     Raises:
         ReleaseKitError: There is no run, or it can't be trusted.
+        KeyboardInterrupt: It was interrupted, and shows nothing.
     """
     path = workspace / STATE_FILENAME
     with output.needing_a_run(workspace):
@@ -65,8 +66,9 @@ def follow(workspace: Path, *, quiet: bool = False) -> int:
                 watch.tell = _print
             watch.until_over()
     except KeyboardInterrupt:
-        if not quiet:
-            output.print_run(watch.view)
+        if quiet:  # a machine gets the document of an interruption
+            raise
+        output.print_run(watch.view)
         return INTERRUPTED
     return 0
 

@@ -11,12 +11,11 @@ Packages come in, nodes and edges come out; how they look is for others.
 from __future__ import annotations
 
 from collections import Counter
-from functools import reduce
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from operator import or_
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from releasekit import requirements
 from releasekit.diagrams import markup
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 
@@ -41,16 +40,8 @@ _ON_ITS_WAY: Final = tuple(reversed(IN_FLIGHT))
 _NEVER: Final = (len(IN_FLIGHT), 0)
 
 
-class Package(Protocol):
+class Package(requirements.Package, Protocol):
     """What is drawn of a package; a `PackageState` has it."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def status(self) -> PackageStatus:
-        """Where it stands."""
 
     @property
     def version(self) -> str:
@@ -63,10 +54,6 @@ class Package(Protocol):
     @property
     def reason(self) -> str:
         """Why it was skipped."""
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """The names of what must be published before it."""
 
 
 class Node(NamedTuple):
@@ -124,32 +111,28 @@ class _Run:
         self.packages = packages
         names = {package.name for package in packages}
         self.requires = {p.name: [r for r in dict.fromkeys(p.requires) if r in names] for p in packages}
-        self.levels = dict.fromkeys(self.requires, 0)
-        self.roots: dict[str, tuple[str, ...]] = {}
-        self.holds: dict[str, int] = {}
+        self.levels: dict[str, int] = {}
         try:
-            order = [*TopologicalSorter(self.requires).static_order()]
-        except CycleError:  # then nothing has a level, and who is held up is known as far as the order tells
-            order = [*self.requires]
-        else:
-            for name in order:
-                self.levels[name] = max((self.levels[required] + 1 for required in self.requires[name]), default=0)
-        self._find_roots(order)
+            for name in requirements.requirements_first(self.requires):
+                self.levels[name] = 1 + max((self.levels[required] for required in self.requires[name]), default=-1)
+        except KeyError:  # in a circle one comes before what it requires; then nothing has a level
+            self.levels = dict.fromkeys(self.requires, 0)
+        self._find_roots()
 
-    def _find_roots(self, order: Iterable[str]) -> None:
-        """Find out who waits for which failures: a set of those is one whole number, as in `markup.reduce`."""
-        status = {package.name: package.status for package in self.packages}
-        failed = [name for name, where in status.items() if where is PackageStatus.FAILED]
-        bits = {name: 1 << place for place, name in enumerate(failed)}
-        held: dict[str, int] = {}
-        for name in order:
-            if status[name] is PackageStatus.PENDING:
-                held[name] = reduce(or_, (bits.get(r, 0) | held.get(r, 0) for r in self.requires[name]), 0)
-        counts = Counter(filter(None, held.values()))
-        self.holds = {name: sum(count for roots, count in counts.items() if roots & bits[name]) for name in failed}
-        most_first = sorted(failed, key=lambda name: (-self.holds[name], name))
-        sets = {roots: tuple(name for name in most_first if roots & bits[name]) for roots in counts}
-        self.roots = {name: sets[roots] for name, roots in held.items() if roots}
+    def _find_roots(self) -> None:
+        """Find out who waits for which failures, and how many wait for each."""
+        stuck = requirements.stuck({package.name: package for package in self.packages})
+        waiting = [p.name for p in self.packages if p.name in stuck.roots and requirements.waits(p)]
+        held = {name: stuck.roots[name] for name in waiting}
+        counts = Counter(held.values())
+        self.holds = {package.name: 0 for package in self.packages if package.status is PackageStatus.FAILED}
+        for bit, name in enumerate(stuck.failed):
+            self.holds[name] = sum(count for roots, count in counts.items() if roots >> bit & 1)
+        sets = {roots: tuple(sorted(stuck.names(roots), key=self._most_first)) for roots in counts}
+        self.roots = {name: sets[roots] for name, roots in held.items()}
+
+    def _most_first(self, failed: str) -> tuple[int, str]:
+        return -self.holds[failed], failed
 
     def view(self, groups: Iterable[Sequence[Package]]) -> View:
         """Show it with a node for each group."""
@@ -167,7 +150,7 @@ class _Run:
         key = self._key(limit)
         groups = _grouped(self.packages, key)
         room = limit - len(groups)
-        failed = sorted(self.holds, key=lambda name: (-self.holds[name], name))
+        failed = sorted(self.holds, key=self._most_first)
         alone = set(failed[:room]) if room > 0 else set()
         room -= len(alone)
         for members in sorted(groups, key=self._importance):
@@ -179,8 +162,9 @@ class _Run:
 
     def _key(self, limit: int) -> Callable[[Package], Hashable]:
         """Choose what packages must have in common to be drawn as one."""
-        holders = Counter(roots[0] for roots in self.roots.values() if len(roots) == 1)
-        largest = {name for name, _ in holders.most_common(limit // 4)}
+        held = [(self.roots[package.name], package.status) for package in self.packages if package.name in self.roots]
+        single = Counter(each for each in held if len(each[0]) == 1)
+        largest = {each for each, _ in single.most_common(limit // 4)}
         free = {(self.levels[p.name], p.status) for p in self.packages if p.name not in self.roots}
         width = -(-(1 + max((level for level, _ in free), default=0)) // MAX_BANDS)
         while len({(level // width, status) for level, status in free}) > max(limit // 2, len(PackageStatus)):
@@ -188,7 +172,7 @@ class _Run:
 
         def key(package: Package) -> Hashable:
             if roots := self.roots.get(package.name):
-                return roots if len(roots) == 1 and roots[0] in largest else ()
+                return (roots, package.status) if (roots, package.status) in largest else ((), package.status)
             return self.levels[package.name] // width, package.status
 
         return key
@@ -196,9 +180,9 @@ class _Run:
     def _importance(self, members: Sequence[Package]) -> tuple[int, int]:
         """Say how early packages of a group should be drawn alone: first comes what is smaller."""
         first = members[0]
-        if first.status in _ON_ITS_WAY:
-            return _ON_ITS_WAY.index(first.status), len(members)
-        return (len(_ON_ITS_WAY) - 1, len(members)) if first.name in self.roots else _NEVER
+        if first.name in self.roots:
+            return len(_ON_ITS_WAY) - 1, len(members)
+        return (_ON_ITS_WAY.index(first.status), len(members)) if first.status in _ON_ITS_WAY else _NEVER
 
     def _node(self, members: Sequence[Package]) -> Node:
         levels = [self.levels[package.name] for package in members]

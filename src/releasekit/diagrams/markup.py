@@ -9,10 +9,11 @@ from __future__ import annotations
 import html
 import re
 import textwrap
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import graphviz
+
+from releasekit.requirements import requirements_first
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -162,17 +163,17 @@ def reduce(requirements: Mapping[N, Iterable[N]]) -> Iterator[tuple[N, N]]:
         (required, dependent), in the order of the keys; every edge, if there is a cycle.
     """
     known = {node: [r for r in dict.fromkeys(rs) if r in requirements] for node, rs in requirements.items()}
-    try:
-        order = list(TopologicalSorter(known).static_order())
-    except CycleError:
-        yield from ((required, node) for node, requires in known.items() for required in requires)
-        return
+    order = [*requirements_first(known)]
     bit = {node: 1 << i for i, node in enumerate(order)}
     above: dict[N, int] = {}  # a set of nodes is one whole number: there may be thousands of nodes
-    for node in order:
-        above[node] = bit[node]
-        for required in known[node]:
-            above[node] |= above[required]
+    try:
+        for node in order:
+            above[node] = bit[node]
+            for required in known[node]:
+                above[node] |= above[required]
+    except KeyError:  # in a circle one comes before what it requires
+        yield from ((required, node) for node, requires in known.items() for required in requires)
+        return
     for node, requires in known.items():
         for required in requires:
             if not any(above[other] & bit[required] for other in requires if other != required):

@@ -14,7 +14,7 @@ from releasekit.diagrams.lifecycle import BELOW, STRAIGHT_WAY, STYLES, kind
 from releasekit.diagrams.render import draw
 from releasekit.durations import exact
 from releasekit.errors import headline
-from releasekit.lifecycle import ALLOWED, FINAL, RULES, PackageStatus
+from releasekit.lifecycle import ALLOWED, FINAL, RULES, PackageStatus, Trigger
 from releasekit.palette import PALETTE
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.diagrams.collapse import Package
-    from releasekit.lifecycle import Trigger
 
 _FAINT_LINE: Final = "#ced4da"
 _NAME_LENGTH: Final = 60
@@ -94,9 +93,12 @@ def package_dot(package: Package, way: Sequence[Move] | None) -> str:
             penwidth="4" if status is package.status else "1.4",
             **({"group": "straight"} if status in STRAIGHT_WAY else {}),
         )
+    recovered = any(trigger is Trigger.RECOVER for _, trigger in told.taken)
     for (source, trigger), rule in RULES.items():
         if rule.target is not None:
             looks = STYLES[kind(source, rule.target)] | _arrow(trigger, told.taken.get((source, trigger)))
+            if recovered and trigger is Trigger.RECOVER and (source, trigger) not in told.taken:
+                looks["arrowhead"] = "none"  # all of these end in one point, and Graphviz may draw the faint ones last
             graph.edge(source.name, rule.target.name, **looks)
     for above, below in BELOW:
         with graph.subgraph(graph_attr={"rank": "same"}) as column:

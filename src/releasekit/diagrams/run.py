@@ -7,7 +7,6 @@ drawn as one: see `collapse`.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from releasekit.diagrams import markup
@@ -16,6 +15,7 @@ from releasekit.diagrams.render import draw
 from releasekit.errors import headline
 from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
+from releasekit.requirements import standing, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _NAME_LENGTH: Final = 40
 _NOTE_WIDTH: Final = 32
 _NOTE_LINES: Final = 2
+_MARGIN: Final = 0.12  # inches
+_TOO_LOW: Final = 0.0045  # inches a character
 _MOST_NAMES: Final = 40  # more are cut off anyway
 
 MAX_MERMAID: Final = 45_000
@@ -46,6 +48,7 @@ def run_dot(packages: Iterable[Package]) -> str:
             f"n{i}",
             label=_label(node),
             tooltip=markup.tooltip(_spoken(node)),
+            margin=_margin(node),
             color=look.line,
             fillcolor=look.fill,
             fontcolor=look.line,
@@ -76,7 +79,7 @@ def _mermaid(packages: Sequence[Package], view: View) -> str:
     failures = [str(i) for i, (source, _) in enumerate(view.edges) if view.nodes[source].status is PackageStatus.FAILED]
     if failures:
         lines.append(f"  linkStyle {','.join(failures)} stroke:{PALETTE[PackageStatus.FAILED].line}")
-    for status in _statuses(packages):
+    for status in dict.fromkeys(each.status for each in tally(packages)):
         look = PALETTE[status]
         lines.append(f"  classDef {status} fill:{look.fill},stroke:{look.line},color:{look.line}")
     return "\n".join(lines) + "\n"
@@ -96,7 +99,9 @@ def draw_run(packages: Iterable[Package], path: Path) -> None:
 
 def _title(node: Node) -> str:
     count = len(node.members)
-    told = f"{count} {node.status}" if count > 1 else markup.shorten(node.members[0].name, _NAME_LENGTH)
+    standings = {standing(package) for package in node.members}
+    alike = standings.pop() if len(standings) == 1 else node.status
+    told = f"{count} {alike}" if count > 1 else markup.shorten(node.members[0].name, _NAME_LENGTH)
     return f"{PALETTE[node.status].glyph} {told}"
 
 
@@ -123,6 +128,12 @@ def _note(package: Package) -> str:
     return headline(told) if told else ""
 
 
+def _margin(node: Node) -> str:
+    """Leave room for Graphviz's guess of how wide a text is: it has not the fonts of who looks, and guesses too low."""
+    longest = max(map(len, (_title(node), *_details(node))))
+    return f"{_MARGIN + longest * _TOO_LOW:.2f},{_MARGIN / 2:.2f}"
+
+
 def _label(node: Node) -> str:
     details = (markup.line(line, size=10) for line in _details(node))
     return markup.lines([markup.line(_title(node), tag="b"), *details])
@@ -136,21 +147,16 @@ def _spoken(node: Node) -> str:
     return ": ".join(filter(None, (f"{package.name} {package.version}", package.status, _note(package))))
 
 
-def _statuses(packages: Sequence[Package]) -> dict[PackageStatus, int]:
-    counts = Counter(package.status for package in packages)
-    return {status: counts[status] for status in PackageStatus if counts[status]}
-
-
 def _legend(packages: Sequence[Package], view: View) -> str:
     cells = [
         markup.cell(
-            f"{PALETTE[status].glyph} {status} {count}",
+            f"{PALETTE[status].glyph} {told} {count}",
             colour=PALETTE[status].line,
             color=PALETTE[status].line,
             bgcolor=PALETTE[status].fill,
             border="1",
         )
-        for status, count in _statuses(packages).items()
+        for told, status, count in tally(packages)
     ]
     together = [markup.cell("double border: packages drawn as one")] if len(view.nodes) < len(packages) else []
     return markup.legend([*cells, *together] or [markup.cell("no packages")])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.lifecycle import PackageStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Sample(NamedTuple):
@@ -16,6 +20,7 @@ class Sample(NamedTuple):
     requires: tuple[str, ...] = ()
     error: str = ""
     reason: str = ""
+    artifacts: Mapping[str, str] = MappingProxyType({})
 
 
 RUN: Final = (

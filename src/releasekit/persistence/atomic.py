@@ -63,8 +63,6 @@ def replace(path: Path, data: bytes, *, shown: bool = False) -> None:
             flush(fd)
             temporary.replace(target)
     except OSError as error:
-        if error.filename is None:
-            raise
         raise type(error)(error.errno, error.strerror, str(path)) from error
     _flush_name(target)
 

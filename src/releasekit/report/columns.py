@@ -25,18 +25,34 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def fit(text: str, width: int) -> str:
-    """Make a text exactly so many cells wide: padded with blanks, or cut, which an ellipsis tells."""
+def fit(text: str, width: int, *, middle: bool = False) -> str:
+    """Make a text exactly so many cells wide: padded with blanks, or cut, which an ellipsis tells.
+
+    Args:
+        text: The text.
+        width: How many cells.
+        middle: Cut it in the middle: where many begin alike, the ends tell them apart.
+    """
     length = cells(text)
     if length <= width:
         return text + " " * (width - length)
     if width <= 0:
         return ""
+    end = _end(text, (width - 1) // 2) if middle else ""
+    head = width - len(_ELLIPSIS) - cells(end)
     if text.translate(_NARROW).isascii():
-        return text[: width - 1] + _ELLIPSIS
+        return text[:head] + _ELLIPSIS + end
     from rich.cells import set_cell_size  # noqa: PLC0415  # likewise
 
-    return set_cell_size(text, width - 1) + _ELLIPSIS
+    return set_cell_size(text, head) + _ELLIPSIS + end
+
+
+def _end(text: str, width: int) -> str:
+    """Take as much of a text's end as fits into so many cells, but nothing that would combine with what is before."""
+    end = text[-width:] if width else ""
+    while end and (cells(end) > width or not cells(end[0])):
+        end = end[1:]
+    return end
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -46,9 +62,16 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield line(row, widths)
 
 
-def line(row: Sequence[str], widths: Sequence[int]) -> str:
-    """Write one row in columns of some widths; a column without width is left out."""
-    return GAP.join(fit(cell, width) for cell, width in zip(row, widths, strict=True) if width).rstrip()
+def line(row: Sequence[str], widths: Sequence[int], middle: Container[int] = ()) -> str:
+    """Write one row in columns of some widths; a column without width is left out.
+
+    Args:
+        row: What stands in the columns.
+        widths: How wide they are, in cells.
+        middle: In which what is too long is cut in the middle.
+    """
+    fitted = (fit(row[at], width, middle=at in middle) for at, width in enumerate(widths) if width)
+    return GAP.join(fitted).rstrip()
 
 
 def total(widths: Sequence[int]) -> int:

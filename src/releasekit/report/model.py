@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from releasekit.lifecycle import PackageStatus
     from releasekit.palette import Look
+    from releasekit.requirements import Count
     from releasekit.state import PackageState, RunState
 
 
@@ -55,6 +56,7 @@ class Entry:
         number: Its place in the order of publishing, from 1.
         package: Itself.
         look: How its status looks.
+        standing: Where it stands: its status, or `built`.
         note: Why it is where it is, in one line.
         holds: The packages that it holds up.
         blocked: Whether a failed package holds it up.
@@ -72,6 +74,7 @@ class Entry:
     number: int
     package: PackageState
     look: Look
+    standing: str
     note: str
     holds: tuple[str, ...]
     blocked: bool
@@ -105,7 +108,7 @@ class Page:
         written: When the report was made, in UTC.
         at_work: Whether it is known that something is at work on the run.
         next: What to do next.
-        counts: Status → how many packages, in the order of the lifecycle.
+        counts: How many packages stand where, in the order of the lifecycle.
         rows: The packages, in the order of publishing.
         failed: Those that failed.
         blocked: How many are held up.
@@ -124,7 +127,7 @@ class Page:
     written: str
     at_work: bool
     next: str
-    counts: Mapping[PackageStatus, int]
+    counts: tuple[Count, ...]
     rows: tuple[Entry, ...]
     failed: tuple[Entry, ...]
     blocked: int

@@ -5,16 +5,17 @@ Texts are as they are, but without secrets: to make them harmless is the templat
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from releasekit.errors import ReleaseKitError, headline
+from releasekit import requirements
+from releasekit.errors import ReleaseKitError, headline, listed
 from releasekit.lifecycle import PackageStatus
 from releasekit.palette import PALETTE
 from releasekit.redaction import redact
 from releasekit.report import words
 from releasekit.report.gantt import draw_chart, ticks
 from releasekit.report.model import Bar, Entry, Mark, Moment, Page
+from releasekit.state import graph
 from releasekit.state.history import History
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ ERRORS: Final = 2_000_000
 
 _LONGEST_ERROR: Final = 8_000
 _SHORTEST_ERROR: Final = 1_000
-_NAMED: Final = 8  # packages in a sentence
 _OPENED: Final = 5  # failed packages whose errors are shown at once
 
 
@@ -57,15 +57,14 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
     """
     chart = draw_chart(History(run, events), written if at_work else None)
     rows = tuple(_rows(run, events, chart))
-    counts = Counter(package.status for package in run.packages.values())
     return Page(
         name=name,
         index=_clean(run.index),
         run=run,
         written=_to_the_second(written),
         at_work=at_work,
-        next=_clean(_hint(problem)) or words.next_step(run, at_rest=at_rest, most=_NAMED),
-        counts={status: counts[status] for status in PackageStatus if counts[status]},
+        next=_clean(_hint(problem)) or words.next_step(run, at_rest=at_rest, at_work=at_work),
+        counts=tuple(requirements.tally(run.packages.values())),
         rows=rows,
         failed=tuple(row for row in rows if row.package.status is PackageStatus.FAILED),
         blocked=sum(row.blocked for row in rows),
@@ -84,9 +83,9 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
 def _rows(run: RunState, events: Sequence[Event], chart: Chart) -> Iterator[Entry]:
     ordered = words.in_order(run)
     numbers = {package.name: number for number, package in enumerate(ordered, 1)}
-    blocked = run.blocked_packages()
+    held = graph.held(run.packages)
     holds: dict[str, list[str]] = {}
-    for name, roots in blocked.items():
+    for name, roots in held.items():
         for root in roots:
             holds.setdefault(root, []).append(name)
     happened: dict[str, list[Event]] = {}
@@ -104,9 +103,10 @@ def _rows(run: RunState, events: Sequence[Event], chart: Chart) -> Iterator[Entr
             number=numbers[package.name],
             package=package,
             look=PALETTE[package.status],
-            note=words.shortened(headline(told)) if told else words.note(package, run, blocked),
+            standing=requirements.standing(package),
+            note=words.shortened(headline(told)) if told else words.note(package, run, held),
             holds=tuple(holds.get(package.name, ())),
-            blocked=package.name in blocked,
+            blocked=package.name in held,
             open=few and package.status is PackageStatus.FAILED,
             error=_ends(error, longest),
             reason=reason,
@@ -136,7 +136,7 @@ def _moment(event: Event, package: PackageState, longest: int) -> Moment:
         trigger=event.trigger.value if event.trigger else "joined",
         change=moved,
         took=words.spell(event.seconds) if event.source not in {None, event.target} else "",
-        note=words.shortened(headline(text)) if text else words.listed([*event.carried.get("artifacts", ())], _NAMED),
+        note=words.shortened(headline(text)) if text else listed([*event.carried.get("artifacts", ())]),
         error=more,
     )
 

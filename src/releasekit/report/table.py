@@ -17,7 +17,9 @@ from releasekit.palette import PALETTE
 from releasekit.report.columns import cells, fit, line, shrunk
 from releasekit.report.time_left import time_left
 from releasekit.report.timeline import Timeline
-from releasekit.report.words import counts, in_order, is_built, note, spell
+from releasekit.report.words import counts, in_order, note, spell
+from releasekit.requirements import is_built
+from releasekit.state import graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,7 +105,7 @@ def table(view: View, *, width: int | None = None, height: int | None = None) ->
     if width is not None:
         widths = shrunk(widths, width, _LEAST, whole={_TIME})
     lines = [Line(line(HEADINGS, widths), "bold")] if head else []
-    lines += [Line(line(row.cells, widths), PALETTE[row.package.status].style) for row in shown]
+    lines += [Line(line(row.cells, widths, middle={_NAME}), PALETTE[row.package.status].style) for row in shown]
     if hidden:
         statuses = [package.status for package in hidden]
         lines.append(Line(f"   and {len(hidden)} more: {_glyphs(statuses)}", "dim"))
@@ -145,7 +147,7 @@ def bar(statuses: Sequence[PackageStatus], width: int) -> str:
 
 
 def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
-    blocked, now = view.state.blocked_packages(), view.now
+    held, now = graph.held(view.state.packages), view.now
     found = []
     for package in packages:
         worked = view.timeline.worked(package.name, now)
@@ -155,7 +157,7 @@ def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
             _harmless(package.version),
             package.status.value,
             spell(worked) if worked else "",
-            in_one_line(note(package, view.state, blocked)),
+            in_one_line(note(package, view.state, held)),
         )
         found.append(Row(package, shown))
     return found

@@ -1,8 +1,9 @@
 """The live table: a run on a terminal, redrawn as it goes, above it whatever is logged meanwhile.
 
 It stays on the ordinary screen, so that nothing is lost if the process is killed. When the terminal is made narrower,
-the lines that are there wrap; they are counted as that, so that the old table goes away whole. Drawing takes a small
-share of the time, however many packages there are, and an error in it ends the table, not the release.
+the lines that are there wrap; they are counted as that, so that the old table goes away whole. When it is made lower,
+lines may have left it at the top, where nothing can erase them: they stay above the table. Drawing takes a small share
+of the time, however many packages there are, and an error in it ends the table, not the release.
 """
 
 from __future__ import annotations

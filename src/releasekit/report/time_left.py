@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.lifecycle import IN_FLIGHT, TERMINAL
-from releasekit.state.graph import requirements_first
+from releasekit.requirements import requirements_first, waits
+from releasekit.state import graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +35,8 @@ def time_left(state: RunState, timeline: Timeline, earlier: Steps, now: float) -
     Returns:
         None if a step lies ahead of which nothing is known, or no step does.
     """
-    blocked = state.blocked_packages()
-    ahead = [p for p in state.packages.values() if p.status not in TERMINAL and p.name not in blocked]
+    cut_off = graph.cut_off(state.packages)
+    ahead = [p for p in state.packages.values() if p.status not in TERMINAL and not (p.name in cut_off and waits(p))]
     typical = {status: _middle(status, timeline.steps) or _middle(status, earlier) for status in IN_FLIGHT}
     left: dict[str, dict[PackageStatus, float]] = {}
     for package in ahead:
@@ -43,7 +44,8 @@ def time_left(state: RunState, timeline: Timeline, earlier: Steps, now: float) -
         steps = _steps_of(package, expected, timeline.running(package.name, now))
         if steps is None:
             return None
-        left[package.name] = steps
+        only_built = package.name in cut_off and package.status is _BUILD
+        left[package.name] = {_BUILD: steps[_BUILD]} if only_built else steps
     if not left:
         return None
     builds = [steps.get(_BUILD, 0.0) for steps in left.values()]
@@ -69,7 +71,7 @@ def _steps_of(
 def _longest(state: RunState, left: Mapping[str, Mapping[PackageStatus, float]]) -> float:
     """Tell how long the longest chain of packages takes to be sent and verified, one after the other."""
     until: dict[str, float] = {}
-    for name in requirements_first(state.packages):
+    for name in requirements_first({name: package.requires for name, package in state.packages.items()}):
         own = sum(seconds for status, seconds in left.get(name, {}).items() if status is not _BUILD)
         until[name] = own + max((until.get(required, 0.0) for required in state[name].requires), default=0.0)
     return max(until.values())

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from releasekit.errors import E, code_of, headline
+from releasekit.errors import E, code_of, headline, listed
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
+from releasekit.requirements import BUILT, tally, waits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from releasekit.state import PackageState, RunState
 
-_BUILT: Final = "built"
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
 _BUILD_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT}  # a stored error begins with its code
@@ -31,28 +31,26 @@ def in_order(state: RunState) -> list[PackageState]:
     return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
 
 
-def is_built(package: PackageState) -> bool:
-    """Tell whether a package is still `building`, but has its files and waits for others."""
-    return package.status is PackageStatus.BUILDING and bool(package.artifacts)
+def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, ...]]) -> str:
+    """Say in one line why a package is where it is.
 
-
-def note(package: PackageState, state: RunState, blocked: dict[str, tuple[str, ...]]) -> str:
-    """Say in one line why a package is where it is."""
+    Args:
+        package: The package.
+        state: Its run.
+        held: Who waits for which failures: see `state.graph.held`.
+    """
     if package.error or package.reason:
         return shortened(headline(package.error or package.reason))
-    if package.name in blocked:
-        return f"blocked by {', '.join(blocked[package.name])}"
-    if is_built(package):
-        return _BUILT
-    if package.status is PackageStatus.PENDING:
-        waits = [name for name in package.requires if state[name].status not in FINAL]
-        told = [_BUILT] if package.artifacts else []
-        if waits:
-            told.append(f"waits for {', '.join(waits)}")
-        elif told and _a_build_failed(state):
-            told.append("waits for the builds that failed, unless --no-gate")
-        return "; ".join(told)
-    return ""
+    if not waits(package):
+        return ""
+    told = [BUILT] if package.artifacts else []
+    if package.name in held:
+        told.append(f"blocked by {listed(held[package.name])}")
+    elif missing := [name for name in package.requires if state[name].status not in FINAL]:
+        told.append(f"waits for {listed(missing)}")
+    elif told and package.status is PackageStatus.PENDING and _a_build_failed(state):
+        told.append("waits for the builds that failed, unless --no-gate")
+    return "; ".join(told)
 
 
 def _a_build_failed(state: RunState) -> bool:
@@ -72,39 +70,32 @@ def shortened(line: str) -> str:
 
 
 def counts(state: RunState) -> str:
-    """Count the packages by status, in the order of the lifecycle; those that are built and wait for others apart."""
-    statuses = [_BUILT if is_built(package) else package.status.value for package in state.packages.values()]
-    order = [each for status in PackageStatus for each in (status.value, *[_BUILT][: status is PackageStatus.BUILDING])]
-    told = [f"{statuses.count(each)} {each}" for each in order if each in statuses]
-    return f"{len(state)} package{'s' * (len(state) != 1)}: {', '.join(told) or 'none'}"
+    """Say how many packages there are, and how many of them stand where: see `tally`."""
+    told = ", ".join(f"{each.number} {each.standing}" for each in tally(state.packages.values()))
+    return f"{len(state)} package{'s' * (len(state) != 1)}: {told or 'none'}"
 
 
-def next_step(state: RunState, *, at_rest: bool, most: int | None = None) -> str:
+def next_step(state: RunState, *, at_rest: bool, at_work: bool = False) -> str:
     """Say what to do next.
 
     Args:
         state: The run.
         at_rest: Whether it is known that no process is at work on it.
-        most: How many packages are named at most; None names all.
+        at_work: Whether it is known that one is.
     """
     if state.is_finished():
         return "nothing. Everything is published or skipped; `releasekit clean` removes the run's files."
+    first = "wait until the run is over, then " if at_work else ""
     if conflicts := conflicts_of(state):
-        names = in_one_line(listed(conflicts, most))
-        return f"decide about {names}: see the error. `releasekit retry` has the next run try again."
+        names = in_one_line(listed(conflicts))
+        return f"{first}decide about {names}: see the error. `releasekit retry` has the next run try again."
     again = "run the same `releasekit publish` command again: it goes on from here"
     if failed := state.failed_packages():
-        names = in_one_line(listed(failed, most))
-        return f"mend the errors of {names}, then {again}. If that takes a new commit, add --fresh."
-    if not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values()):
+        names = in_one_line(listed(failed))
+        return f"{first}mend the errors of {names}, then {again}. If that takes a new commit, add --fresh."
+    if at_work or (not at_rest and any(package.status in IN_FLIGHT for package in state.packages.values())):
         return f"wait. If nothing is at work here any more, {again}."
     return f"{again}."
-
-
-def listed(names: Sequence[str], most: int | None = None) -> str:
-    """List names, at most so many of them, and how many more there are."""
-    rest = len(names) - most if most else 0
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def conflicts_of(state: RunState) -> list[str]:

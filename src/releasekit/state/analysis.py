@@ -14,10 +14,10 @@ of these: see `history`.
 
 from __future__ import annotations
 
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
+from releasekit.requirements import requirements_first
 from releasekit.state.history import durations
 from releasekit.state.spans import Spans
 
@@ -112,7 +112,7 @@ def _critical_path(run: RunState, work: Mapping[str, Mapping[PackageStatus, floa
     building = {name: statuses.get(PackageStatus.BUILDING, 0.0) for name, statuses in work.items()}
     before: dict[str, str] = {}
     length: dict[str, float] = {}
-    for name in _requirements_first(run):
+    for name in requirements_first({name: package.requires for name, package in run.packages.items()}):
         required = max((r for r in run[name].requires if r in length), key=length.__getitem__, default="")
         reached = 0.0 if gated else building[name]
         if required and length[required] > reached:
@@ -128,12 +128,3 @@ def _critical_path(run: RunState, work: Mapping[str, Mapping[PackageStatus, floa
     for name in reversed(chain):
         for status in _SENDING:
             yield Step(name, status, work[name].get(status, 0.0))
-
-
-def _requirements_first(run: RunState) -> Iterable[str]:
-    """Name every package after what it requires; requirements in a circle say nothing, nor do unknown ones."""
-    requires = {name: [r for r in package.requires if r in run] for name, package in run.packages.items()}
-    try:
-        return [*TopologicalSorter(requires).static_order()]
-    except CycleError:
-        return requires

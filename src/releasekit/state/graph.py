@@ -1,20 +1,18 @@
 """The requirement graph of a run: who can go on, and who can't because of whom.
 
-Pure: packages go in by name, names come out. Iterative and linear in packages plus requirements, so that a
-chain of any length is fine.
+Pure: packages go in by name, names come out. Linear in packages plus requirements: see `requirements`.
 """
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING
 
+from releasekit import requirements
 from releasekit.lifecycle import FINAL, TERMINAL, PackageStatus
 from releasekit.state.errors import UnknownPackageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from releasekit.state.package import PackageState
 
@@ -55,65 +53,44 @@ def ready(packages: Mapping[str, PackageState]) -> list[str]:
     ]
 
 
-def blocked(packages: Mapping[str, PackageState]) -> dict[str, tuple[str, ...]]:
-    """Find out who waits for a failure: the roots of a package are the bits of one number.
+def cut_off(packages: Mapping[str, PackageState]) -> dict[str, tuple[str, ...]]:
+    """Find out who can't be published because of what failed, whatever it is at now.
 
     Args:
         packages: Name → package.
 
     Returns:
-        Every pending package that can't go on → the failed packages at the root of it, both sorted. Requirements
-        in a circle can never go on, and may show only some of their roots.
+        Every unfinished package that can't be published → the failed packages at the root of it, both sorted.
+        Requirements in a circle can never go on, and may show only some of their roots.
 
     Raises:
         UnknownPackageError: A package requires one that is not among them.
     """
-    waiting = [name for name in requirements_first(packages) if packages[name].status not in TERMINAL]
-    required = {required for name in waiting for required in packages[name].requires}
-    failed = [name for name in with_status(packages, PackageStatus.FAILED) if name in required]
-    roots = {name: 1 << bit for bit, name in enumerate(failed)}
-    for name in waiting:
-        roots[name] = reduce(or_, (roots.get(required, 0) for required in packages[name].requires), 0)
-    held = {name: roots[name] for name in with_status(packages, PackageStatus.PENDING) if roots[name]}
-    names = {bits: tuple(failed[bit] for bit in _bits_of(bits)) for bits in set(held.values())}
-    return {name: names[bits] for name, bits in held.items()}
+    for package in list(packages.values()):
+        for required in package.requires:
+            if required not in packages:
+                raise _unknown(package.name, required)
+    stuck = requirements.stuck(packages)
+    names = {roots: stuck.names(roots) for roots in set(stuck.roots.values())}
+    return {name: names[stuck.roots[name]] for name in sorted(stuck.roots)}
 
 
-def requirements_first(packages: Mapping[str, PackageState]) -> Iterator[str]:
-    """Yield the name of every package after what it requires; in a cycle, from anywhere.
+def held(packages: Mapping[str, PackageState]) -> dict[str, tuple[str, ...]]:
+    """Find out who waits for a failure: those that `cut_off` finds and that are at nothing now, pending or built."""
+    return {name: roots for name, roots in cut_off(packages).items() if requirements.waits(packages[name])}
 
-    Args:
-        packages: Name → package.
 
-    Raises:
-        UnknownPackageError: A package requires one that is not among them.
-    """
-    visited: set[str] = set()
-    for start in packages:
-        if start in visited:
-            continue
-        visited.add(start)
-        stack = [(start, iter(packages[start].requires))]
-        while stack:
-            name, rest = stack[-1]
-            required = next((r for r in rest if r not in visited), None)
-            if required is None:
-                stack.pop()
-                yield name
-            else:
-                visited.add(required)
-                stack.append((required, iter(_required(packages, name, required).requires)))
+def blocked(packages: Mapping[str, PackageState]) -> dict[str, tuple[str, ...]]:
+    """Find out who can't begin because of a failure: those that `cut_off` finds and that are pending."""
+    found = cut_off(packages)
+    return {name: roots for name, roots in found.items() if packages[name].status is PackageStatus.PENDING}
 
 
 def _required(packages: Mapping[str, PackageState], name: str, required: str) -> PackageState:
     if required not in packages:
-        raise UnknownPackageError(required, f"{name!r} requires it: declare it, or drop the requirement")
+        raise _unknown(name, required)
     return packages[required]
 
 
-def _bits_of(number: int) -> Iterator[int]:
-    """Yield the positions of the bits that are set, from the lowest."""
-    while number:
-        lowest = number & -number
-        yield lowest.bit_length() - 1
-        number ^= lowest
+def _unknown(name: str, required: str) -> UnknownPackageError:
+    return UnknownPackageError(required, f"{name!r} requires it: declare it, or drop the requirement")

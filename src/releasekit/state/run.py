@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
 
-from releasekit.errors import E, ReleaseKitError
+from releasekit.errors import E, ReleaseKitError, listed
 from releasekit.lifecycle import IN_FLIGHT, PackageStatus
 from releasekit.persistence import atomic
 from releasekit.state import files, graph, records, snapshot, values
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from releasekit.state.audience import Recorder, Transition
 
 STATE_FILENAME: Final = ".releasekit-state.json"
+_MOST_NAMED: Final = 20  # packages of a run that has not the one that was meant
 
 
 class RunState(Questions):
@@ -258,7 +259,7 @@ class RunState(Questions):
         try:
             return self._packages[name]
         except KeyError:
-            hint = f"it has {', '.join(sorted(self._packages)[:20]) or 'none'}"
+            hint = f"it has {listed(sorted(self._packages), _MOST_NAMED) or 'none'}"
             raise UnknownPackageError(name, hint) from None
 
     def __contains__(self, name: object) -> bool:
