@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from packaging.requirements import Requirement
+
     from releasekit.state import PackageState
     from releasekit.workspace import Package
 
@@ -69,6 +71,11 @@ class SomeBuilder(Builder):
         for name, data in content(self.text).items():
             (directory / name).write_bytes(data)
         return Built(built, VERSION)
+
+    async def requirements(self, package: str) -> list[Requirement]:
+        """See `Builder.requirements`; what it builds is no wheel."""
+        del package
+        return []
 
 
 class TakingIndex(MemoryIndex):
