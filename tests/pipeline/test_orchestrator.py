@@ -9,7 +9,8 @@ from tests.pipeline.doubles import DIAMOND, A, B, Run, failure
 from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence import atomic
 from releasekit.pipeline import Orchestrator
-from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT, longest_path_first
+from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT
+from releasekit.pipeline.order import longest_path_first
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.state import RunState

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import FINAL, PackageStatus
 from releasekit.logging import get_logger
+from releasekit.pipeline.order import longest_path_first
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
@@ -264,18 +265,6 @@ class Orchestrator:
             if self.interrupted or (self.fail_fast and self._failures()):
                 raise _HeldError
             yield
-
-
-def longest_path_first(state: RunState) -> list[str]:
-    """Name the unfinished packages, those first that the longest chain of others waits for."""
-    waiting: dict[str, list[str]] = {name: [] for name in state}
-    for name, package in state.packages.items():
-        for required in package.requires:
-            waiting[state[required].name].append(name)
-    length: dict[str, int] = {}
-    for name in sorted(state, key=lambda name: state[name].level, reverse=True):
-        length[name] = 1 + max((length[other] for other in waiting[name]), default=0)
-    return sorted(state.unfinished_packages(), key=lambda name: (-length[name], name))
 
 
 def _first(errors: BaseExceptionGroup[ReleaseKitError]) -> BaseException:
