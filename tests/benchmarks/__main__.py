@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import diagrams, journal, lifecycle, loading, memory, planning, report, startup
+from tests.benchmarks import diagrams, journal, lifecycle, loading, makespan, memory, planning, report, startup
 from tests.benchmarks.measure import IN_MEMORY, file_system, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measure import Result
 
-NAMES = ("diagrams", "journal", "lifecycle", "loading", "memory", "planning", "report", "startup")
+NAMES = ("diagrams", "journal", "lifecycle", "loading", "makespan", "memory", "planning", "report", "startup")
 
 
 def main(arguments: list[str]) -> int:
@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
             "journal": partial(journal.results, scratch),
             "lifecycle": lifecycle.results,
             "loading": partial(loading.results, scratch),
+            "makespan": makespan.results,
             "memory": partial(memory.results, scratch),
             "planning": partial(planning.results, scratch),
             "report": partial(report.results, scratch),

@@ -11,7 +11,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.state import STATE_FILENAME, RunState, journal_path, records
 from releasekit.state.analysis import analyse
-from releasekit.state.history import Event, durations, read_history
+from releasekit.state.history import Event, Teller, durations, read_history
 from releasekit.store import RunStore
 
 if TYPE_CHECKING:
@@ -273,3 +273,44 @@ def test_a_record_whose_time_is_none_is_refused(
     place = f"{journal_path(store.path)}: a record has a time that is none"
     assert caught.value.message == f"{place}: {problem}"
     assert RunState.load(store.path)["core"].status is PackageStatus.BUILDING
+
+
+def test_a_teller_goes_on_from_what_was_told_before(store: RunStore, clock: Clock) -> None:
+    core, top = store.state["core"], store.state["top"]
+    clock.passes(1)
+    core.start_building()
+    clock.passes(2)
+    core.record_artifacts({"core-1.tar.gz": DIGEST})
+    clock.passes(3)
+    top.start_building()
+    history = history_of(store)
+
+    teller = Teller(history.events)
+    assert (teller.time, teller.at) == (clock.time, 6.0)
+
+    teller.pass_until(clock.time + timedelta(seconds=4), Trigger.START_PUBLISHING)
+    event = teller.tell("core", PackageStatus.PUBLISHING, source=PackageStatus.BUILDING)
+    assert (event.seq, event.at, event.seconds) == (0, 10.0, 9.0)  # since `building` began, not since its files came
+    event = teller.tell("new", PackageStatus.PENDING)
+    assert event.seconds == 0.0
+    teller.pass_until(clock.time + timedelta(seconds=5), None)
+    assert teller.tell("new", PackageStatus.BUILDING, source=PackageStatus.PENDING).seconds == 1.0
+    assert teller.tell("unheard", PackageStatus.BUILDING, source=PackageStatus.PENDING).seconds == 0.0
+
+
+@pytest.mark.parametrize(("last", "counted"), [(Trigger.START_BUILDING, 0.0), (Trigger.RECOVER, 4.0)])
+def test_a_teller_knows_whether_a_recovery_goes_on_or_begins(last: Trigger, counted: float) -> None:
+    before = [
+        Event(1, BEGIN, "a", None, None, PackageStatus.PENDING, 0.0, {}, 0.0),
+        Event(2, BEGIN, "a", last, PackageStatus.PENDING, PackageStatus.BUILDING, 0.0, {}, 0.0),
+    ]
+    teller = Teller(before)
+    teller.pass_until(BEGIN + timedelta(seconds=4), Trigger.RECOVER)
+    assert teller.at == counted
+
+
+def test_a_teller_without_a_past_begins_at_the_first_event() -> None:
+    teller = Teller()
+    assert (teller.time, teller.at) == (None, 0.0)
+    teller.pass_until(BEGIN, Trigger.RECOVER)
+    assert (teller.time, teller.at) == (BEGIN, 0.0)

@@ -549,3 +549,26 @@ def test_a_status_that_is_set_without_an_error_has_none() -> None:
     run["core"].start_building()
     run.set_status("core", PackageStatus.FAILED)
     assert not run["core"].error
+
+
+def test_a_package_that_is_only_named_has_nothing_else() -> None:
+    package = RunState("abc").init_package("core")
+    assert (package.version, package.level, package.reason, package.status) == ("", 0, "", PackageStatus.PENDING)
+
+
+def test_a_new_package_that_is_neither_pending_nor_skipped_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ReleaseKitError) as caught:
+        RunState("abc").init_package("core", status=PackageStatus.PUBLISHED)
+    assert caught.value.code is E.STATE_INVALID_VALUE
+    assert caught.value.message == "status of a new package is pending or skipped, not published"
+    assert caught.value.hint == "fire its triggers to move it"
+
+
+def test_a_second_declaration_is_refused_with_what_to_do() -> None:
+    state = RunState("abc")
+    state.init_package("core")
+    with pytest.raises(ReleaseKitError) as caught:
+        state.init_package("core")
+    assert caught.value.code is E.STATE_PACKAGE_EXISTS
+    assert caught.value.message == "there is already a package 'core' in this run"
+    assert caught.value.hint == "declare each package once"

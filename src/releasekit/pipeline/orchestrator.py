@@ -6,21 +6,24 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError, code_of
-from releasekit.lifecycle import FINAL, PackageStatus
+from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.logging import get_logger
-from releasekit.pipeline.order import longest_path_first
+from releasekit.pipeline.order import BUILDING, SENDING, longest_path_first
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
+from releasekit.pipeline.turns import Turns
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 
     from releasekit.pipeline.built import Built
+    from releasekit.pipeline.order import Work
     from releasekit.pipeline.steps import Steps
     from releasekit.state import PackageState, RunState
     from releasekit.store import RunStore
@@ -56,6 +59,7 @@ class Orchestrator:
         fail_fast: Begin nothing new once a package has failed.
         verify_timeout: Seconds that the index may take to show what was sent.
         grace: Seconds that running uploads have left when the run is asked to stop.
+        work: How long each package is expected to take, as `order.last_work` has it: the longest path goes first.
     """
 
     def __init__(  # noqa: PLR0913  # its options, by keyword
@@ -69,6 +73,7 @@ class Orchestrator:
         fail_fast: bool = False,
         verify_timeout: float = VERIFY_TIMEOUT,
         grace: float = GRACE,
+        work: Work = MappingProxyType({}),
     ) -> None:
         self.store = store
         self.state: RunState = store.state
@@ -78,10 +83,12 @@ class Orchestrator:
         self.fail_fast = fail_fast
         self.verify_timeout = verify_timeout
         self.grace = grace
+        self.work = work
         self.interrupted = False
         self._failed_before = set(self.state.failed_packages())
         self._end_of_grace: asyncio.TimerHandle | None = None
-        self._jobs = asyncio.Semaphore(jobs)
+        self._jobs = Turns(jobs)
+        self._rank: dict[str, int] = {}
         self._questions = asyncio.Semaphore(AT_A_TIME)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._settled: dict[str, asyncio.Event] = {}
@@ -97,15 +104,15 @@ class Orchestrator:
             ReleaseKitError: The run can't go on: the disk refused it (`E.STATE_NOT_DURABLE`), or the index
                 shows no longer what an earlier process published (`E.PUBLISHED_MISSING`, `E.INDEX_CONFLICT`).
         """
-        todo = longest_path_first(self.state)
         try:
             await self._each(self.state.published_packages(), self._confirm_again)
             if self.gate:
-                await self._each(todo, self._build)
-                await self._each(self._built(todo), self._check)
+                await self._each(self._longest_first(BUILDING, self._building()), self._build)
+                await self._each(self._built(), self._check)
                 if not self._failures() - self._undecided():
-                    await self._each(self._built(todo), self._requirements, self._release)
+                    await self._each(self._built(), self._requirements, self._release)
             else:
+                todo = self._longest_first(IN_FLIGHT)
                 await self._each(todo, self._build, self._requirements, self._check, self._release)
         except* ReleaseKitError as errors:
             raise _first(errors) from None
@@ -132,6 +139,7 @@ class Orchestrator:
     async def _each(self, names: Iterable[str], *stages: Callable[[PackageState], Awaitable[None]]) -> None:
         """Take packages through stages, side by side; return when every one is through or out."""
         self._settled = {name: asyncio.Event() for name in names}
+        self._rank = {name: place for place, name in enumerate(self._settled)}
         self._builds = {name: asyncio.Event() for name in self._settled}
         async with asyncio.TaskGroup() as tasks:
             self._tasks = {name: tasks.create_task(self._attempt(name, *stages)) for name in self._settled}
@@ -151,7 +159,7 @@ class Orchestrator:
     async def _build(self, package: PackageState) -> None:
         try:
             await self._build_requirements(package)
-            async with self._turn():
+            async with self._turn(package):
                 await self._move(package.start_building)
                 await self._record(package, await self.steps.build(self._planned(package), package.artifacts))
         finally:
@@ -196,7 +204,7 @@ class Orchestrator:
                 raise _HeldError
 
     async def _publish(self, package: PackageState) -> None:
-        async with self._turn():
+        async with self._turn(package):
             await self._move(package.start_publishing)
             sending = partial(self._sending, package.name)
             await self.steps.publish(self._planned(package), package.artifacts, sending)
@@ -246,9 +254,17 @@ class Orchestrator:
         trigger(*carried)
         await self.store.acommit()
 
-    def _built(self, names: Iterable[str]) -> list[str]:
+    def _longest_first(
+        self, statuses: Iterable[PackageStatus], requires: Mapping[str, Iterable[str]] | None = None
+    ) -> list[str]:
+        return longest_path_first(self.state, self.work, statuses, requires)
+
+    def _building(self) -> Mapping[str, Iterable[str]]:
+        return {name: package.build_requires for name, package in self.packages.items()}
+
+    def _built(self) -> list[str]:
         """Choose those that a build has just made ready; a conflict may have been found instead."""
-        return [name for name in names if self.state[name].status is PackageStatus.BUILDING]
+        return [name for name in self._longest_first(SENDING) if self.state[name].status is PackageStatus.BUILDING]
 
     def _failures(self) -> set[str]:
         """Name what failed in this process: a conflict of an earlier one waits for a person, and nobody for it."""
@@ -259,9 +275,9 @@ class Orchestrator:
         return {name for name in self.state.failed_packages() if code_of(self.state[name].error) in UNDECIDED}
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, package: PackageState) -> AsyncIterator[None]:
         """Wait for one of the jobs to be free, unless nothing new may begin."""
-        async with self._jobs:
+        async with self._jobs.turn(self._rank[package.name]):
             if self.interrupted or (self.fail_fast and self._failures()):
                 raise _HeldError
             yield

@@ -17,6 +17,7 @@ from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.learned import refuse_shallow
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
+from releasekit.pipeline.order import last_work
 from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
@@ -191,4 +192,5 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         fail_fast=request.fail_fast,
         verify_timeout=request.verify_timeout,
         grace=request.grace,
+        work=last_work(plan.path),
     )
