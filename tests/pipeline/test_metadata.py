@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import resource
+import string
 import struct
 import tarfile
 import tempfile
@@ -16,7 +18,7 @@ from packaging.version import Version
 from tests import archives
 
 from releasekit.pipeline import metadata
-from releasekit.pipeline.metadata import MetadataError, identify
+from releasekit.pipeline.metadata import MetadataError, identify, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,6 +216,38 @@ def test_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     assert "has more than" in refusal(wheel)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+@pytest.mark.parametrize("place", ["WHEEL", "METADATA"])
+def test_a_wheel_that_is_packed_otherwise_than_wheels_are_is_refused_unread(
+    tmp_path: Path, method: int, place: str
+) -> None:
+    """A few hundred bytes of these are gigabytes, and zipfile unpacks them at once, however little is read."""
+    path = tmp_path / "core-1.2-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, said in (("WHEEL", b"Tag: py3-none-any\n"), ("METADATA", SAID)):
+            archive.writestr(f"core-1.2.dist-info/{name}", said, method if name == place else zipfile.ZIP_DEFLATED)
+    problem = f"has *.dist-info/{place} packed in a way that wheels are not, by zip's method {method}"
+    assert refusal(path) == problem
+    if place == "METADATA":
+        with pytest.raises(MetadataError, match=re.escape(problem)):
+            requirements(path)
+
+
+@pytest.mark.timeout(10)
+def test_a_wheel_has_a_bounded_number_of_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = ".".join(f"t{number}" for number in range(150))
+    path = archives.wheel(tmp_path / "core-1.2-py3-none-any.whl", SAID, tags=f"{parts}-{parts}-{parts}")
+    assert refusal(path) == "has 3375000 tags in its metadata, more than 1000"
+    path = archives.wheel(path, SAID, tags="py3-none-any " + "py2.py3-none-any " * 500)
+    assert refusal(path) == "has 1001 tags in its metadata, more than 1000"
+    path = archives.wheel(path, SAID, tags="py3-none-any " * 1000)
+    assert identify(path) == CORE
+    parts = ".".join(string.ascii_letters[:11])
+    path = archives.wheel(tmp_path / f"core-1.2-{parts}-{parts}-{parts}.whl", SAID)
+    monkeypatch.setattr(metadata, "parse_wheel_filename", None)
+    assert refusal(path) == "has 1331 tags in its name, more than 1000"
 
 
 def test_a_file_that_can_not_be_read_is_an_error_of_the_system(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import gzip
 import lzma
+import math
 import re
 import struct
 import tarfile
@@ -37,6 +38,9 @@ MAX_MEMBERS: Final = 1 << 16
 MAX_UNPACKED: Final = 4 << 30
 """Bytes that these unpack to."""
 
+MAX_TAGS: Final = 1000
+"""Tags of a wheel, which a few dots multiply: those of the largest are some dozens."""
+
 _MAX_HEADERS: Final = 256 << 20  # bytes of an sdist that are not skipped
 
 _BROKEN: Final = (
@@ -44,6 +48,9 @@ _BROKEN: Final = (
     *(struct.error, NotImplementedError, RuntimeError, ValueError, OverflowError, MemoryError),
 )
 """What the standard library's readers raise for archives that are none, or encrypted, or packed in an unknown way."""
+
+_METHODS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""Those that the wheel format has, and the only ones of which zipfile unpacks no more than it is asked for."""
 
 _METADATA: Final = re.compile(r"[^/]+\.dist-info/METADATA")
 _WHEEL: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
@@ -106,19 +113,29 @@ def _parse(data: bytes) -> Release:
 
 
 def _check_tags(filename: str, data: bytes) -> None:
-    said = BytesParser().parsebytes(data, headersonly=True).get_all("Tag", [])
-    tags = {tag for line in said for tag in parse_tag(str(line).strip())}
+    said = [str(line).strip() for line in BytesParser().parsebytes(data, headersonly=True).get_all("Tag", [])]
+    for lines, place in ((said, "metadata"), (["-".join(filename.removesuffix(".whl").split("-")[-3:])], "name")):
+        if (count := sum(map(_count_tags, lines))) > MAX_TAGS:
+            raise MetadataError(f"has {count} tags in its {place}, more than {MAX_TAGS}")
+    tags = {tag for line in said for tag in parse_tag(line)}
     named = parse_wheel_filename(filename)[3]
     if tags != named:
         shown = [", ".join(sorted(map(str, each))[:10]) or "none" for each in (tags, named)]
         raise MetadataError(f"has the tags {shown[0]:.500} in its metadata, and {shown[1]:.500} in its name")
 
 
+def _count_tags(line: str) -> int:
+    """Count what one line stands for, before it is written out: each of its three parts may be several."""
+    return math.prod(part.count(".") + 1 for part in line.split("-", 2))
+
+
 def _in_zip(archive: zipfile.ZipFile, wanted: re.Pattern[str]) -> bytes:
     found = [info for info in archive.infolist() if wanted.fullmatch(info.filename)]
+    named = wanted.pattern.replace("[^/]+", "*").replace("\\", "")
     if len(found) != 1:
-        named = wanted.pattern.replace("[^/]+", "*").replace("\\", "")
         raise MetadataError(f"has {len(found) or 'no'} files like {named}")
+    if (method := found[0].compress_type) not in _METHODS:
+        raise MetadataError(f"has {named} packed in a way that wheels are not, by zip's method {method}")
     with archive.open(found[0]) as stream:
         return _bounded(stream.read(MAX_METADATA + 1))
 
