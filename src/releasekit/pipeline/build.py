@@ -76,7 +76,7 @@ class Builder:
             raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
 
     async def requirements(self, package: str) -> list[Requirement]:
-        """Read what the kept wheel of a package requires; nothing if none is kept.
+        """Read what the kept wheels of a package require, each thing once; nothing if none is kept.
 
         Raises:
             StepError: It could not be read (`E.BUILD_MISMATCH`, `E.FILE_FAILED`).

@@ -76,22 +76,24 @@ def version_of(package: Package, directory: Path, artifacts: Mapping[str, str]) 
 
 
 def requirements_in(directory: Path) -> list[Requirement]:
-    """Read what the wheel in a directory requires; nothing if there is none.
+    """Read what the wheels in a directory require, each thing once; nothing if there are none.
 
     Raises:
-        StepError: It says what is no requirement (`E.BUILD_MISMATCH`), or could not be read (`E.FILE_FAILED`).
+        StepError: One says what is no requirement (`E.BUILD_MISMATCH`), or could not be read (`E.FILE_FAILED`).
     """
     from releasekit.pipeline.metadata import MetadataError, requirements  # noqa: PLC0415  # slow, and only after a build
 
-    wheel = min(directory.glob("*.whl"), default=None)
-    try:
-        return requirements(wheel) if wheel else []
-    except MetadataError as error:
-        hint = "look what the build backend writes as Requires-Dist"
-        raise StepError(E.BUILD_MISMATCH, f"{wheel} {error}", hint) from error
-    except OSError as error:
-        hint = "mend or remove it and run the same command again"
-        raise StepError(E.FILE_FAILED, f"{wheel} can't be read: {error}", hint) from error
+    found: dict[Requirement, None] = {}
+    for wheel in sorted(directory.glob("*.whl")):  # that of another platform may require more
+        try:
+            found |= dict.fromkeys(requirements(wheel))
+        except MetadataError as error:
+            hint = "look what the build backend writes as Requires-Dist"
+            raise StepError(E.BUILD_MISMATCH, f"{wheel} {error}", hint) from error
+        except OSError as error:
+            hint = "mend or remove it and run the same command again"
+            raise StepError(E.FILE_FAILED, f"{wheel} can't be read: {error}", hint) from error
+    return [*found]
 
 
 def require_release(file: Path, wanted: Release) -> None:
