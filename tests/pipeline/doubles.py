@@ -92,6 +92,7 @@ class RecordingSteps:
         self.given: dict[str, Mapping[str, str]] = {}
         self.patience: dict[str, float] = {}
         self.versions: Mapping[str, str] = {}
+        self.ahead: dict[str, set[str]] = {}
         self.running: dict[str, int] = defaultdict(int)
         self.most_jobs = 0
 
@@ -101,9 +102,10 @@ class RecordingSteps:
         await self._step("build", package.name)
         return Built(artifacts or {f"{package.name}-1.0.tar.gz": A}, package.version)
 
-    async def check(self, package: Package, versions: Mapping[str, str]) -> None:
+    async def check(self, package: Package, versions: Mapping[str, str], is_ahead: Callable[[str], bool]) -> None:
         """See `Steps.check`."""
         self.versions = versions
+        self.ahead[package.name] = {name for name in versions if is_ahead(name)}
         await self._step("check", package.name)
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:

@@ -191,7 +191,7 @@ def test_what_requires_a_package_that_was_skipped_after_its_build_goes_on(tmp_pa
             built = Built({f"{package.name}.tar.gz": A}, package.version or VERSION)
             return built.unwanted("memory") if package.dynamic else built
 
-        async def check(self, package: Package, versions: Mapping[str, str]) -> None:
+        async def check(self, package: Package, *_: object) -> None:
             """Nothing is missing."""
 
         async def publish(self, package: Package, *_: object) -> None:

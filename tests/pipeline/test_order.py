@@ -8,7 +8,7 @@ from tests.pipeline.doubles import Run
 
 from releasekit.lifecycle import PackageStatus
 from releasekit.pipeline.aside import set_aside
-from releasekit.pipeline.order import BUILDING, SENDING, last_work, longest_path_first
+from releasekit.pipeline.order import BUILDING, SENDING, is_ahead, last_work, longest_path_first
 from releasekit.state import RunState
 
 if TYPE_CHECKING:
@@ -22,6 +22,22 @@ def declared(**requires: str) -> RunState:
     for name, required in requires.items():
         state.init_package(name, requires=required.split())
     return state
+
+
+def test_what_a_package_waits_for_over_any_number_of_steps_is_ahead_of_it() -> None:
+    state = declared(core="", link="core", top="link", alone="")
+    assert is_ahead(state, "top", "link")
+    assert is_ahead(state, "top", "core")
+    assert not is_ahead(state, "top", "alone")
+    assert not is_ahead(state, "core", "top")
+
+
+def test_what_has_ended_is_ahead_of_all_and_what_it_required_is_not() -> None:
+    state = declared(core="", link="core", top="link")
+    state["link"].skip("it is private")
+    assert is_ahead(state, "top", "link")
+    assert is_ahead(state, "core", "link")
+    assert not is_ahead(state, "top", "core")
 
 
 def test_the_longest_path_of_work_goes_first() -> None:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
+from tests import tiny_backend
 from tests.pipeline.doubles import DIAMOND, MemoryIndex, Run, failure
-from tests.support import INDEX, digests
+from tests.support import INDEX, Workspace, digests
+from tests.workspace.trees import Tree, uv
+from uv import find_uv_bin
 
 from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.provided import refuse_missing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support import Workspace
+    from collections.abc import Collection
 
 OURS = {"top": "1.0", "core": "2.0", "private": "", "someone-else": ""}
 THERE = {"core-1.0.tar.gz": "", "core-1.5-py3-none-any.whl": "", "private-1.0.tar.gz": "", "core_tools-9.tar.gz": ""}
+OWN = '[build-system]\nrequires = []\nbuild-backend = "tiny"\nbackend-path = ["src"]\n'
+B_IS_A_MEMBER = "[tool.uv.sources]\nb = { workspace = true }\n"
 
 
-def refusal(*requirements: str) -> StepError | None:
+def refusal(*requirements: str, later: Collection[str] = ()) -> StepError | None:
+    wanted = [*map(Requirement, requirements)]
     try:
-        asyncio.run(refuse_missing("top", map(Requirement, requirements), OURS, MemoryIndex(THERE)))
+        asyncio.run(refuse_missing("top", wanted, OURS, lambda name: name not in later, MemoryIndex(THERE)))
     except StepError as error:
         return error
     return None
@@ -72,8 +78,73 @@ def test_what_nothing_provides_is_refused_with_the_requirement(requirement: str,
 
 def test_the_index_is_asked_only_for_what_the_run_does_not_provide() -> None:
     index = MemoryIndex(THERE)
-    asyncio.run(refuse_missing("top", [Requirement("core>=2"), Requirement("core==2.0")], OURS, index))
+    wanted = [Requirement("core>=2"), Requirement("core==2.0")]
+    asyncio.run(refuse_missing("top", wanted, OURS, lambda _: True, index))
     assert index.asked == 0
+
+
+@pytest.mark.parametrize("requirement", ["core", "Core[x]>=2", "core==2.0; python_version > '3'"])
+def test_what_this_run_may_publish_only_later_is_refused(requirement: str) -> None:
+    error = refusal(requirement, later=["core"])
+    assert error is not None
+    assert error.code is E.REQUIREMENT_MISSING
+    assert error.message == (
+        f"'top' requires {str(Requirement(requirement))!r} in its built metadata, which was not known when the run "
+        "began: 'top' could be published before core"
+    )
+    assert "`uv lock --refresh-package top`" in error.hint
+    assert "--fresh" in error.hint
+
+
+def test_what_has_no_version_yet_can_not_be_said_to_be_on_the_index() -> None:
+    error = refusal("private", later=["private"])
+    assert error is not None
+    assert "could be published before private" in error.message
+
+
+@pytest.mark.parametrize("requirement", ["core<2", "core; extra == 'x'", "top==1.0"])
+def test_what_is_not_of_this_run_may_come_at_any_time(requirement: str) -> None:
+    assert refusal(requirement, later=["core", "top"]) is None
+
+
+def test_a_package_knows_what_goes_ahead_of_it_over_any_number_of_steps(tmp_path: Path) -> None:
+    run = Run(tmp_path, DIAMOND | {"alone": ""})
+    run.go()
+    assert run.steps.ahead == {
+        "core": {"core"},
+        "alone": {"alone"},
+        "left": {"left", "core"},
+        "right": {"right", "core"},
+        "top": {"top", "left", "right", "core"},
+    }
+
+
+def test_a_requirement_that_an_old_lock_does_not_know_stops_the_run(tmp_path: Path) -> None:
+    """Else the packages would be published side by side, and the one that is required might never arrive."""
+    tree = Tree(tmp_path)
+    for name, body, more in (("a", "dynamic = ['dependencies']\n", B_IS_A_MEMBER), ("b", "", "")):
+        tree.member(f"packages/{name}", 'requires-python = ">=3.11"\n' + body, more=OWN + more)
+        tree.file(f"packages/{name}/src/tiny/__init__.py", Path(tiny_backend.__file__).read_text("utf-8"))
+    tree.file("packages/a/requires.txt")
+    tree.file(".gitignore", ".releasekit-*\nout\n")
+    assert uv(tree, "lock").returncode == 0
+    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)  # noqa: S607
+    tree.file("packages/a/requires.txt", "b==1.0\n")
+    workspace = Workspace(tree.root)
+    workspace.commit()
+    publish = ("publish", "--index", "./out")
+
+    refused = workspace.releasekit(*publish, environ={"UV_OFFLINE": "1"})
+
+    assert refused.returncode == 1, refused.stderr
+    assert "'a' could be published before b" in refused.stdout
+    assert not list(tmp_path.glob("out/*.whl"))
+
+    anew = [find_uv_bin(), "lock", "--quiet", "--refresh-package", "a"]  # as the hint has it; nothing is fetched
+    subprocess.run(anew, cwd=tree.root, check=True)
+    workspace.commit()
+    assert workspace.releasekit(*publish, "--fresh", environ={"UV_OFFLINE": "1"}).returncode == 0
+    assert workspace.statuses() == {"a": "published", "b": "published"}
 
 
 def test_everything_is_looked_at_before_anything_is_sent(tmp_path: Path) -> None:

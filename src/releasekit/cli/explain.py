@@ -111,8 +111,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.REQUIREMENT_MISSING: (
         "A package that is to be published requires another one of the workspace in a version that nobody could "
-        "install: it is not in this run, and the index does not have it. Nothing was uploaded. Release what is "
-        "required too, or mend the requirement."
+        "install: it is not in this run, and the index does not have it. Or it is in this run, but when the run began "
+        "nothing said so: what only a build tells is read from uv.lock, and that is old. Nothing was uploaded. Release "
+        "what is required too, mend the requirement, or have uv.lock written anew (`uv lock --refresh-package NAME`, "
+        "since a plain `uv lock` may not build again), commit it, and start over with --fresh."
     ),
     E.SELECTION_EMPTY: (
         "A pattern of --only or --exclude matches no package. It may be mistyped, and what was to be left out would "

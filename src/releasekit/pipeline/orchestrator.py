@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.logging import get_logger
-from releasekit.pipeline.order import BUILDING, SENDING, longest_path_first
+from releasekit.pipeline.order import BUILDING, SENDING, is_ahead, longest_path_first
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
@@ -188,7 +188,7 @@ class Orchestrator:
         others = self.state.packages.values()
         versions = {each.name: "" if each.status is PackageStatus.SKIPPED else each.version for each in others}
         async with self._questions:
-            await self.steps.check(self._planned(package), versions)
+            await self.steps.check(self._planned(package), versions, partial(is_ahead, self.state, package.name))
 
     async def _release(self, package: PackageState) -> None:
         if package.status in FINAL:

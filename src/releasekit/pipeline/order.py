@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import ReleaseKitError
-from releasekit.lifecycle import IN_FLIGHT, PackageStatus
+from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.requirements import requirements_first
 from releasekit.state import journal_path
 from releasekit.state.analysis import analyse
@@ -46,6 +46,22 @@ def last_work(path: Path) -> Work:
             if journal_path(aside).stat().st_size <= LARGEST_JOURNAL:
                 return analyse(read_history(aside)).work
     return {}
+
+
+def is_ahead(state: RunState, package: str, other: str) -> bool:
+    """Tell whether a package can't be sent before another one is there: it waits for it, or that has ended already.
+
+    Nobody waits for what a package requires that has ended itself, say since it is skipped.
+    """
+    if state[other].status in FINAL or other in state[package].requires:
+        return True
+    seen, stack = {package}, [package]
+    while stack:
+        for required in state[stack.pop()].requires:
+            if required not in seen and state[required].status not in FINAL:
+                seen.add(required)
+                stack.append(required)
+    return other in seen
 
 
 def longest_path_first(

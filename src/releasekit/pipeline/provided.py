@@ -14,7 +14,7 @@ from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
@@ -23,24 +23,40 @@ if TYPE_CHECKING:
 
 
 async def refuse_missing(
-    package: str, requirements: Iterable[Requirement], versions: Mapping[str, str], index: Index
+    package: str,
+    requirements: Iterable[Requirement],
+    versions: Mapping[str, str],
+    is_ahead: Callable[[str], bool],
+    index: Index,
 ) -> None:
-    """Refuse a package that could not be installed.
+    """Refuse a package that could not be installed, or not yet when it is published.
 
     Args:
         package: Its name.
         requirements: Those in its metadata.
         versions: The workspace's packages, each with the version that this run publishes; empty if it does not.
+        is_ahead: Tells of a package of the workspace whether it can't be published after this one: it waits for it, or
+            it is there, or not of this run.
         index: Where it is going; asked only for what this run does not provide.
 
     Raises:
-        StepError: What it requires is neither in this run nor on the index, or it requires exactly another version
-            than the one that this run publishes (`E.REQUIREMENT_MISSING`); or the index could not be asked.
+        StepError: What it requires is neither in this run nor on the index, or in this run but perhaps later, or it
+            requires exactly another version than the one that this run publishes (`E.REQUIREMENT_MISSING`); or the
+            index could not be asked.
     """
     for requirement in _of_the_workspace(package, requirements, versions):
         name = canonicalize_name(requirement.name)
         ours = versions[name]
-        if ours and requirement.specifier.contains(ours, prereleases=True):
+        fits = bool(ours) and requirement.specifier.contains(ours, prereleases=True)
+        if (fits or not ours) and not is_ahead(name):
+            raise StepError(
+                E.REQUIREMENT_MISSING,
+                f"{package!r} requires {str(requirement)!r:.300} in its built metadata, which was not known when the "
+                f"run began: {package!r} could be published before {name}",
+                f"run `uv lock --refresh-package {package}`, or name {name} in its pyproject.toml; commit that, start "
+                f"over with `releasekit publish --fresh`; nothing of {package!r} was sent",
+            )
+        if fits:
             continue
         pinned = bool(ours and not requirement.marker and _is_exact(requirement.specifier))
         if not pinned:

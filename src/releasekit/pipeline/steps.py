@@ -48,10 +48,11 @@ class Steps(Protocol):
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
         """Make the package's files, given those recorded earlier; return what is to be sent, if it is."""
 
-    async def check(self, package: Package, versions: Mapping[str, str]) -> None:
+    async def check(self, package: Package, versions: Mapping[str, str], is_ahead: Callable[[str], bool]) -> None:
         """Look, before anything is sent, whether what was built could be installed.
 
         `versions` has the version of each of the workspace's packages that this run publishes, and "" for the others.
+        `is_ahead` tells of each whether it can't be published after this one.
         """
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
@@ -119,10 +120,11 @@ class UvSteps:
         """Tell whether this run may have sent a package, or an earlier one its version."""
         return package.name in self.sent() or bool(self.earlier and self.earlier.files(package.name, package.version))
 
-    async def check(self, package: Package, versions: Mapping[str, str]) -> None:
+    async def check(self, package: Package, versions: Mapping[str, str], is_ahead: Callable[[str], bool]) -> None:
         """See `Steps.check`. What was adopted from the index is not looked at: it is there."""
         if required := await self.builder.requirements(package.name):
-            await self._patiently(package, partial(refuse_missing, package.name, required, versions, self.index))
+            check = partial(refuse_missing, package.name, required, versions, is_ahead, self.index)
+            await self._patiently(package, check)
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""
