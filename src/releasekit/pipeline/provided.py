@@ -53,8 +53,8 @@ async def refuse_missing(
                 E.REQUIREMENT_MISSING,
                 f"{package!r} requires {str(requirement)!r:.300} in its built metadata, which was not known when the "
                 f"run began: {package!r} could be published before {name}",
-                f"run `uv lock --refresh-package {package}`, or name {name} in its pyproject.toml; commit that, start "
-                f"over with `releasekit publish --fresh`; nothing of {package!r} was sent",
+                f"run `uv lock --refresh-package {package}`, or name {name} in its pyproject.toml; commit that, and "
+                f"start over with `releasekit publish --fresh`; nothing of {package!r} was sent",
             )
         if fits:
             continue
