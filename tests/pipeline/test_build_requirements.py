@@ -142,6 +142,28 @@ def test_what_is_no_wheel_is_not_offered(tmp_path: Path) -> None:
     assert constraints.read_text() == "tiny==1.0\n"
 
 
+def test_the_constraints_of_a_user_hold_too(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tree, "help", "tiny")
+    theirs = tmp_path / "theirs.txt"
+    theirs.write_text("unheard-of<1\n")
+    monkeypatch.setenv("UV_BUILD_CONSTRAINT", str(theirs))
+    build(tree, "a")
+    assert "site-packages" in built_with(tree)
+
+    theirs.write_text("help<1\n")
+    with pytest.raises(StepError, match="help<1"):
+        build(tree, "a")
+
+
+def test_several_files_of_constraints_are_separated_by_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.joinpath("tiny-1.0-py3-none-any.whl").touch()
+    monkeypatch.setenv("UV_BUILD_CONSTRAINT", " one.txt  sub/two.txt ")
+    assert offer_built(package("tiny"), lambda _: tmp_path, tmp_path).arguments[2:] == [
+        *("--build-constraints", str(tmp_path / CONSTRAINTS_FILENAME)),
+        *("--build-constraints=one.txt", "--build-constraints=sub/two.txt"),
+    ]
+
+
 def test_what_a_user_wants_without_sources_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.joinpath("tiny-1.0-py3-none-any.whl").touch()
     monkeypatch.setenv("UV_NO_SOURCES_PACKAGE", "theirs")

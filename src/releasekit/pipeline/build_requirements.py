@@ -23,6 +23,7 @@ CONSTRAINTS_FILENAME: Final = "build-constraints.txt"
 """What is written beside the files that are being built, to be taken away when they are."""
 
 _NO_SOURCES: Final = "UV_NO_SOURCES_PACKAGE"  # an option would stop a uv that is too old to know it
+_CONSTRAINTS: Final = "UV_BUILD_CONSTRAINT"  # files, separated by spaces; uv forgets it where there is an option
 
 
 class Offer(NamedTuple):
@@ -54,8 +55,9 @@ def offer_built(package: Package, directory: Callable[[str], Path], scratch: Pat
     constraints = scratch / CONSTRAINTS_FILENAME
     constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()), encoding="utf-8")
     links = [argument for name in versions for argument in ("--find-links", str(directory(name)))]
+    theirs = [f"--build-constraints={file}" for file in os.environ.get(_CONSTRAINTS, "").split(" ") if file]
     without = " ".join((os.environ.get(_NO_SOURCES, ""), *versions)).strip()
-    return Offer([*links, "--build-constraints", str(constraints)], {_NO_SOURCES: without})
+    return Offer([*links, "--build-constraints", str(constraints), *theirs], {_NO_SOURCES: without})
 
 
 def _built_version(directory: Path) -> str:
