@@ -112,6 +112,19 @@ def test_a_table_that_is_none_is_refused(workspace: Workspace) -> None:
     assert "tool.releasekit is not a table" in workspace.releasekit("plan").stderr
 
 
+def test_what_is_not_committed_is_left_out_unless_it_may_be_released(workspace: Workspace) -> None:
+    (workspace.root / "packages" / "aurora-api" / "new.txt").write_text("")
+    publish = ("publish", "--index", "./out", "--dry-run", "--since", "HEAD", "--json")
+
+    def sent(*more: str) -> set[str]:
+        packages = json.loads(workspace.releasekit(*publish, *more).stdout)["packages"]
+        return {each["package"] for each in packages if each["action"] != "nothing"}
+
+    assert sent() == set()
+    assert "aurora-api" in sent("--allow-dirty")
+    assert "aurora-core" not in sent("--allow-dirty")
+
+
 def test_what_has_not_changed_since_a_commit_is_left_out(workspace: Workspace) -> None:
     (workspace.root / "packages" / "aurora-api" / "new.txt").write_text("")
     workspace.commit()

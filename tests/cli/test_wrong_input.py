@@ -247,7 +247,7 @@ def test_a_killed_planning_ends_without_a_traceback(workspace: Workspace) -> Non
         "import releasekit.pipeline\n"
         "module = sys.modules['releasekit.pipeline.release']\n"
         "load = module.load_selected\n"
-        "module.load_selected = lambda *asked: os.kill(os.getpid(), signal.SIGINT) or load(*asked)\n"
+        "module.load_selected = lambda *asked, **_: os.kill(os.getpid(), signal.SIGINT) or load(*asked)\n"
         "sys.argv[1:] = ['publish', '--index', './out']\n"
         "sys.exit(cli.main())\n"
     )

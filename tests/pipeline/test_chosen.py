@@ -107,6 +107,26 @@ def test_a_commit_that_git_does_not_know_is_refused(workspace: Workspace, ref: s
     assert not (workspace.root / "x").exists()
 
 
+def test_what_is_not_committed_counts_too_where_it_is_to_be_released(workspace: Workspace) -> None:
+    packages = workspace.root / "packages"
+    (packages / "aurora-text" / "committed.txt").write_text("")
+    workspace.commit()
+    workspace.edit("packages/aurora-core/pyproject.toml", "version", "# a comment\nversion")
+    (packages / "aurora-net" / "new.txt").write_text("")
+    (packages / "aurora-net" / "build").mkdir()
+    (packages / "aurora-api" / "build").mkdir()
+    for built in ("aurora-net", "aurora-api"):
+        (packages / built / "build" / "left.txt").write_text("by a build")
+    (workspace.root / "docs.md").write_text("")
+    loaded = load_workspace(workspace.root).packages
+
+    assert changed(workspace) == {"aurora-text"}
+    assert changed_since(workspace.root, "HEAD~1", loaded, uncommitted=True) == {
+        *("aurora-text", "aurora-core", "aurora-net")
+    }
+    assert changed_since(workspace.root, "HEAD", loaded, uncommitted=True) == {"aurora-core", "aurora-net"}
+
+
 def test_a_selection_asks_git_only_if_it_must(workspace: Workspace) -> None:
     shutil.rmtree(workspace.root / ".git")
     chosen = load_selected(workspace.root, Selection(only=("aurora-core",)))

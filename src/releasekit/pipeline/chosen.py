@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from releasekit.pipeline import git
+from releasekit.pipeline import dirty, git
 from releasekit.workspace import load_workspace, select
 
 if TYPE_CHECKING:
@@ -14,23 +14,25 @@ if TYPE_CHECKING:
     from releasekit.workspace import Package, Selection, Workspace
 
 
-def load_selected(root: Path, selection: Selection) -> Workspace:
+def load_selected(root: Path, selection: Selection, *, uncommitted: bool = False) -> Workspace:
     """Read a workspace, of which what is not chosen is to be skipped.
 
     Args:
         root: The directory of its pyproject.toml.
         selection: What is chosen.
+        uncommitted: What is not committed is to be released too, so that it counts as changed.
 
     Raises:
         ReleaseKitError: It can't be released as it is written, see `load_workspace`; a pattern matches nothing
             (`E.SELECTION_EMPTY`); or git does not know the commit (`E.GIT_FAILED`).
     """
     workspace = load_workspace(root)
-    changed = changed_since(workspace.root, selection.since, workspace.packages) if selection.since else ()
+    since, packages = selection.since, workspace.packages
+    changed = changed_since(workspace.root, since, packages, uncommitted=uncommitted) if since else ()
     return select(workspace, selection, changed)
 
 
-def changed_since(root: Path, ref: str, packages: Mapping[str, Package]) -> set[str]:
+def changed_since(root: Path, ref: str, packages: Mapping[str, Package], *, uncommitted: bool = False) -> set[str]:
     """Name the packages of which a file was added, changed or removed between a commit and HEAD.
 
     A file belongs to the innermost package whose directory it is in, so what is in a member is no change of a package
@@ -40,13 +42,15 @@ def changed_since(root: Path, ref: str, packages: Mapping[str, Package]) -> set[
         root: The workspace.
         ref: The commit, by any name that git knows.
         packages: Those of the workspace.
+        uncommitted: What differs from HEAD in the work tree counts too, as in `dirty`.
 
     Raises:
         ReleaseKitError: git does not know that commit (`E.GIT_FAILED`).
     """
     owners = {package.directory.resolve(): name for name, package in packages.items()}
     found: set[str] = set()
-    for file in git.changed_since(root, ref):
+    more = dirty.uncommitted(root, [each.directory for each in packages.values()]) if uncommitted else []
+    for file in (*git.changed_since(root, ref), *more):
         owner = next((owners[place] for place in (file, *file.parents) if place in owners), None)
         found |= {owner} if owner else set()
         found |= {name for place, name in owners.items() if file in place.parents}  # those in a submodule

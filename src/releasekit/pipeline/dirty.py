@@ -38,8 +38,29 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) 
     Raises:
         ReleaseKitError: There are some (`E.GIT_DIRTY`).
     """
+    top = git.top(root.resolve()) if directories else root
+    if changed := [os.path.relpath(path, top) for path in uncommitted(root, directories, index)]:
+        shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
+        raise ReleaseKitError(
+            E.GIT_DIRTY,
+            f"what would be released is not what is committed: {shown}",
+            "commit or undo the changes, or release them all the same with --allow-dirty",
+        )
+
+
+def uncommitted(root: Path, directories: Sequence[Path], index: Path | None = None) -> list[Path]:
+    """Find uncommitted changes in what is released, sorted; what `refuse_changed` does not count is not among them.
+
+    Args:
+        root: The workspace.
+        directories: Where the packages are; links are followed.
+        index: The directory that is published to, if it is one.
+
+    Raises:
+        ReleaseKitError: git could not tell (`E.GIT_FAILED`).
+    """
     if not directories:
-        return
+        return []
     packages = {directory.resolve() for directory in directories}
     around = {
         each for directory in directories for each in (directory, *directory.parents) if each.is_relative_to(root)
@@ -49,18 +70,11 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) 
     top, repositories = git.top(root), git.repositories(packages | links)
     found = {change for repository, places in repositories.items() for change in _changes(repository, places)}
     found.update(_other_commits(repositories, top))
-    changed = sorted(
-        os.path.relpath(path, top)
+    return sorted(
+        path
         for path, untracked in found
         if not (_is_ours(path, root, index) or (untracked and _is_built(path, packages)))
     )
-    if changed:
-        shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
-        raise ReleaseKitError(
-            E.GIT_DIRTY,
-            f"what would be released is not what is committed: {shown}",
-            "commit or undo the changes, or release them all the same with --allow-dirty",
-        )
 
 
 class _Change(NamedTuple):

@@ -160,7 +160,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     Raises:
         ReleaseKitError: It may not, or can't.
     """
-    workspace = load_selected(request.workspace, request.selection)
+    workspace = load_selected(request.workspace, request.selection, uncommitted=request.allow_dirty)
     log_notes(workspace.notes)
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)
