@@ -16,9 +16,10 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder, given_directory
 from releasekit.pipeline.resume import open_run
 from releasekit.pipeline.wheels import Wheels
-from releasekit.state import STATE_FILENAME, RunState
+from releasekit.state import STATE_FILENAME, RunState, there_is_a_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from releasekit.store import RunStore
@@ -234,6 +235,47 @@ def test_what_a_beginning_that_was_killed_left_is_not_taken(bench: Bench) -> Non
     archives.release(leftover.with_name("core.given-0123456789abcdef"), "core", "1.0")
     bench.open(given=False).close()
     assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["with-files", "without"])
+def test_a_beginning_that_comes_second_leaves_alone_what_the_first_was_given(bench: Bench, *, given: bool) -> None:
+    first: list[RunStore] = []
+
+    class Slow(MemoryIndex):
+        async def files(self, package: str, version: str) -> Mapping[str, str]:
+            """See `Index.files`: another process begins a run while we ask."""
+            if package == "core":
+                changed(bench)
+                first.append(await open_run(bench.path, bench.plan(), MemoryIndex(), wheels=bench.wheels()))
+                (bench.root / DIST_DIRECTORY / "core.building-0123456789abcdef").mkdir()
+            return await super().files(package, version)
+
+    with pytest.raises(ReleaseKitError) as caught:
+        bench.open(given=given, index=Slow())
+    assert caught.value.code is E.STATE_LOCKED
+    assert bench.kept == digests(bench.directory)
+    assert len([*(bench.root / DIST_DIRECTORY).iterdir()]) == 2
+    first[0].close()
+
+
+def test_no_run_begins_before_it_has_what_it_is_given(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full_disk)
+        with pytest.raises(ReleaseKitError, match="could not be copied"):
+            bench.open()
+    assert not there_is_a_run(bench.path)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "begin_journal", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bench.open()
+    assert bench.kept == digests(bench.directory)
+    assert not there_is_a_run(bench.path), "so nothing can go on without them, and they bind nobody"
+    bench.open(given=False).close()
+    assert bench.kept == {}
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_resume_without_the_directory_has_what_the_run_was_given(bench: Bench) -> None:

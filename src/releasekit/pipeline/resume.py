@@ -73,9 +73,12 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
     await skip_complete(plan, index, patience)  # first: if it fails, the old run is still in its place
     if there or fresh or left:  # a summary tells of a completed run, not of this one
         set_aside(path, unfinished=fresh)
-    await bring_back(path, plan)
-    await asyncio.to_thread(wheels.keep, plan, path.parent, anew=True)
-    return RunStore.create(path, plan)
+
+    def prepare() -> None:
+        bring_back(path, plan)
+        wheels.keep(plan, path.parent, anew=True)
+
+    return RunStore.create(path, plan, prepare=prepare)  # under the lock: another process may begin at this moment
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Files that were built elsewhere and are given to a release: wheels for other platforms, perhaps an sdist.
 
-They are looked at before anything else happens. When a run begins they are copied, durably, to where its built files
-are kept: from then on they are its own, and the directory that they came from is not needed any more.
+They are looked at before anything else happens. Before a run begins, and under its lock, they are copied, durably, to
+where its built files are kept: from then on they are its own, and the directory that they came from is not needed any
+more.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ class Wheels:
 
     def keep(self, run: RunState, root: Path, *, anew: bool) -> None:
         """Copy the files of packages of which nothing is recorded yet to where a run's built files are kept.
+
+        Whoever calls it holds the run's lock: what lies there may be of another process's run.
 
         Args:
             run: The run.
