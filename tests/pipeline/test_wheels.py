@@ -17,12 +17,12 @@ from releasekit.pipeline.build import DIST_DIRECTORY, Builder, given_directory
 from releasekit.pipeline.resume import open_run
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, RunState, there_is_a_run
+from releasekit.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from releasekit.store import RunStore
 
 LINUX, MAC = "cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-macosx_11_0_arm64"
 
@@ -202,8 +202,9 @@ def test_other_bytes_than_the_run_has_recorded_are_refused(bench: Bench) -> None
     name = changed(bench)
     archives.wheel(bench.directory / "core-1.0-cp312-abi3-win32.whl", archives.core_metadata("core", "1.0"),
                    tags="cp312-abi3-win32")  # fmt: skip
+    before = bench.kept
     assert bench.refusal() == f"{name}, core-1.0-cp312-abi3-win32.whl in DIR are not what this run has of 'core'"
-    assert bench.kept == {}, "what is recorded is sent"
+    assert bench.kept == before, "what is recorded is sent"
 
 
 def test_what_an_earlier_run_may_have_sent_of_the_version_binds_what_is_given(bench: Bench) -> None:
@@ -290,6 +291,47 @@ def test_a_resume_without_the_directory_has_what_the_run_was_given(bench: Bench)
     bench.open(given=False).close()
     assert bench.kept == given
     assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+
+
+def recorded(bench: Bench) -> dict[str, str]:
+    """Let a run have built and recorded what it was given."""
+    with bench.open() as store:
+        store.state["core"].start_building()
+        store.state["core"].record_artifacts(bench.kept)
+        return bench.kept
+
+
+@pytest.mark.parametrize("lost", ["all", "some"])
+def test_what_is_recorded_and_lost_is_taken_again_from_what_is_given_again(bench: Bench, lost: str) -> None:
+    given = recorded(bench)
+    if lost == "all":
+        shutil.rmtree(bench.root / DIST_DIRECTORY)
+    else:
+        (given_directory(bench.root, "core") / f"core-1.0-{LINUX}.whl").unlink()
+        (bench.directory / f"core-1.0-{MAC}.whl").unlink()  # the run has it yet
+    bench.open().close()
+    assert bench.kept == given
+    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+
+
+def test_nothing_is_copied_for_a_package_that_is_finished(bench: Bench) -> None:
+    recorded(bench)
+    shutil.rmtree(bench.root / DIST_DIRECTORY)
+    with RunStore.open(bench.path) as store:
+        for trigger in ("start_publishing", "start_verifying", "confirm"):
+            getattr(store.state["core"], trigger)()
+    bench.open().close()
+    assert bench.kept == {}
+
+
+def test_a_copy_that_was_killed_while_a_run_went_on_is_removed_by_the_next(bench: Bench) -> None:
+    bench.open().close()
+    given = bench.kept
+    leftover = given_directory(bench.root, "core").with_name("core.given-0123456789abcdef")
+    archives.release(leftover, "core", "1.0")
+    bench.open(given=False).close()
+    assert not leftover.exists()
+    assert bench.kept == given
 
 
 def test_files_that_come_later_are_taken_if_nothing_is_recorded_yet(bench: Bench) -> None:

@@ -20,7 +20,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.BUILD_INCOMPLETE: (
         "A build must give exactly one sdist and at least one wheel, of the version in the plan if that has one. Check "
-        "the package's build backend and where it takes its version from."
+        "the package's build backend and where it takes its version from. What a run has recorded and then lost must "
+        "be built again in full: wheels that were built elsewhere are given again with --wheels."
     ),
     E.BUILD_MISMATCH: (
         "What a built file says of itself in its metadata (METADATA in a wheel, PKG-INFO in an sdist) is not what its "

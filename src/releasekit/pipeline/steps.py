@@ -15,7 +15,7 @@ from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
 from releasekit.pipeline.provided import refuse_missing
-from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
+from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse_others, to_send
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -103,7 +103,11 @@ class UvSteps:
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
             return built
         was_sent = package.name in await asyncio.to_thread(self.sent)
-        check = partial(refuse_others, artifacts, index=self.index.name) if was_sent else None
+        check = (
+            partial(refuse_others, artifacts, index=self.index.name)
+            if was_sent
+            else partial(refuse_fewer, artifacts, package=package.name)
+        )
         return await self._learned(package, await self.builder.build(package, check))
 
     async def _learned(self, package: Package, built: Built) -> Built:
