@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -165,11 +167,35 @@ def test_a_package_that_is_on_the_index_already_takes_nothing(bench: Bench) -> N
     assert bench.kept == {}
 
 
+@pytest.mark.parametrize("by_link", [False, True])
+@pytest.mark.parametrize("what", ["pipe", "directory", "nothing"])
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(bench: Bench, what: str, *, by_link: bool) -> None:
+    """To open a pipe that nobody writes into would last for ever."""
+    file = bench.directory / "core-1.0-cp311-cp311-win_amd64.whl"
+    place = bench.root / "elsewhere" if by_link else file
+    if what == "pipe":
+        os.mkfifo(place)
+    elif what == "directory":
+        place.mkdir()
+    if by_link or what == "nothing":
+        file.symlink_to(place if by_link else file)
+    assert bench.refusal() == f"{file} is not a regular file".replace(f"{bench.directory}", "DIR")
+
+
+def test_a_link_to_a_file_is_as_good_as_the_file(bench: Bench) -> None:
+    name = f"core-1.0-{LINUX}.whl"
+    (bench.directory / name).rename(bench.root / name)
+    (bench.directory / name).symlink_to(bench.root / name)
+    bench.open().close()
+    assert bench.kept == digests(bench.directory)
+    assert not (given_directory(bench.root, "core") / name).is_symlink()
+
+
 @pytest.mark.parametrize("what", ["gone", "a-file", "unreadable"])
-def test_a_directory_that_can_not_be_read_is_refused(bench: Bench, what: str) -> None:
+def test_a_directory_that_can_not_be_read_is_refused(bench: Bench, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if what == "unreadable":
-        (bench.directory / "core-1.0-cp311-cp311-win_amd64.whl").mkdir()
-        assert "core-1.0-cp311-cp311-win_amd64.whl can't be read" in bench.refusal()
+        monkeypatch.setattr(zipfile, "ZipFile", full_disk)
+        assert f"core-1.0-{MAC}.whl can't be read" in bench.refusal()
         return
     shutil.rmtree(bench.directory)
     if what == "a-file":

@@ -73,7 +73,8 @@ def refuse_fewer(recorded: Files, built: Files, package: str) -> None:
         are, them = ("is", "it") if len(lost) == 1 else ("are", "them")
         raise StepError(
             E.BUILD_INCOMPLETE,
-            f"this run has recorded {', '.join(lost)} of {package!r}, which {are} lost, and the build did not give {them}",
+            f"this run has recorded {', '.join(lost)} of {package!r}, which {are} lost, "
+            f"and the build did not give {them}",
             f"run the same command again with --wheels and a directory that has {them}, or start over with "
             "`releasekit publish --fresh`",
         )

@@ -42,7 +42,7 @@ class Wheels:
 
     Raises:
         ReleaseKitError: A file is no wheel or sdist of a package of the workspace, is not of the version in the plan,
-            or says that it is something else than its name says (`E.WHEELS_REFUSED`).
+            says that it is something else than its name says, or is no regular file (`E.WHEELS_REFUSED`).
     """
 
     def __init__(self, directory: Path | None, packages: Mapping[str, Package]) -> None:
@@ -109,6 +109,8 @@ class Wheels:
         if found != first:
             _refuse(f"{file} is of version {found.version}, and another file of {package.name} is of {first.version}")
         try:
+            if not file.is_file():  # to open a pipe would last for ever
+                _refuse(f"{file} is not a regular file")
             require_release(file, found)
         except StepError as error:
             _refuse(f"{file.parent}: {error.message}")
