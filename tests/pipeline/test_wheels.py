@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import zipfile
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,20 @@ from tests.support import digests
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder, given_directory
+from releasekit.pipeline.built import Built
+from releasekit.pipeline.learned import settle
+from releasekit.pipeline.outcome import ConflictError, StepError
 from releasekit.pipeline.resume import open_run
+from releasekit.pipeline.steps import UvSteps
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, RunState, there_is_a_run
 from releasekit.store import RunStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from releasekit.workspace import Package
 
 
 LINUX, MAC = "cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-macosx_11_0_arm64"
@@ -65,6 +72,16 @@ class Bench:
     @property
     def kept(self) -> dict[str, str]:
         return digests(given_directory(self.root, "core"))
+
+
+class FromDirectory(Builder):
+    """Builds what the directory has."""
+
+    async def build(self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None) -> Built:
+        """See `Builder.build`."""
+        del check
+        kept = shutil.copytree(self.root / "wheelhouse", self.directory(package.name), dirs_exist_ok=True)
+        return Built(digests(kept), "1.0")
 
 
 @pytest.fixture
@@ -160,11 +177,73 @@ def test_files_of_a_package_that_is_not_released_are_left_alone(bench: Bench) ->
     assert bench.kept == {}
 
 
-def test_a_package_that_is_on_the_index_already_takes_nothing(bench: Bench) -> None:
-    shown = dict.fromkeys(("core-1.0.tar.gz", "core-1.0-py3-none-any.whl"), "a" * 64)
+def test_a_package_that_is_on_the_index_already_with_all_that_is_given_takes_nothing(bench: Bench) -> None:
+    (bench.directory / "core-1.0.tar.gz").unlink()  # that of the index was built elsewhere
+    shown = digests(bench.directory) | dict.fromkeys(("core-1.0.tar.gz", "core-1.0-py3-none-any.whl"), "a" * 64)
     with bench.open(index=MemoryIndex(shown)) as store:
         assert store.state["core"].status == "skipped"
     assert bench.kept == {}
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_version_on_the_index_that_lacks_what_is_given_is_completed_or_a_conflict(
+    bench: Bench, *, agrees: bool
+) -> None:
+    given = digests(bench.directory)
+    lacking = f"core-1.0-{LINUX}.whl"
+    shown = {name: digest if agrees else "a" * 64 for name, digest in given.items() if name != lacking}
+    index = MemoryIndex(shown)
+    with bench.open(index=index) as store:
+        assert (store.state["core"].status, bench.kept) == ("pending", given)
+        steps = UvSteps(Builder(bench.root, 0), index)
+        built = asyncio.run(steps.build(bench.packages["core"], {}))
+        assert built.artifacts == given
+        with nullcontext() if agrees else pytest.raises(ConflictError):
+            asyncio.run(steps.publish(bench.packages["core"], built.artifacts, nullcontext))
+    assert index.sent == [lacking] * agrees
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_same_holds_if_only_the_files_tell_the_version(bench: Bench, *, has_it: bool, recorded: bool) -> None:
+    bench.change("core", version="", dynamic=True)
+    bench.open().close()
+    given = bench.kept
+    for name in (f"core-1.0-{LINUX}.whl", "core-1.0.tar.gz"):  # as if these two had been built here
+        (given_directory(bench.root, "core") / name).unlink()
+    shown = dict.fromkeys(given, "a" * 64)
+    if has_it:
+        shown |= bench.kept
+    else:
+        shown.pop(f"core-1.0-{MAC}.whl")
+    built = FromDirectory(bench.root, 0)
+    steps = UvSteps(built, MemoryIndex(shown))
+    if recorded:
+        asyncio.run(built.build(bench.packages["core"]))
+        bench.change("core", version="1.0")
+    if recorded and not has_it:
+        with pytest.raises(ConflictError):
+            asyncio.run(steps.build(bench.packages["core"], given))
+        return
+    told = asyncio.run(steps.build(bench.packages["core"], given if recorded else {}))
+    assert told.not_wanted == ("version 1.0 is already on memory" if has_it else "")
+
+
+def test_what_is_given_of_a_version_that_an_earlier_run_sent_without_it_is_refused() -> None:
+    first = {"core-1.0.tar.gz": "a" * 64, "core-1.0-py3-none-any.whl": "b" * 64}
+    given = {"core-1.0-cp311-cp311-win_amd64.whl": "c" * 64}
+
+    class Sent:
+        def files(self, package: str, version: str) -> Mapping[str, str]:
+            return first if (package, version) == ("core", "1.0") else {}
+
+        def bring_back(self, package: str, artifacts: Mapping[str, str]) -> bool:
+            return package == "core" and artifacts == first
+
+    with pytest.raises(StepError, match="win_amd64") as caught:
+        settle("core", Built(first | given, "1.0"), {}, "memory", Sent(), given=given)
+    assert caught.value.code is E.WHEELS_REFUSED
+    assert settle("core", Built(first, "1.0"), {}, "memory", Sent(), given={}).artifacts == first
 
 
 @pytest.mark.parametrize("by_link", [False, True])

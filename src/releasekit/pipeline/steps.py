@@ -98,7 +98,9 @@ class UvSteps:
         kept = await self.builder.kept(package.name)
         shown = await self._patiently(package, partial(self._shown, package))
         built = Built(artifacts, package.version)
-        if package.dynamic and is_taken(artifacts, shown) and not await asyncio.to_thread(self._was_sent, package):
+        given = await self.builder.given_files(package.name) if package.dynamic else {}
+        taken = package.dynamic and is_taken(artifacts, shown, given)
+        if taken and not await asyncio.to_thread(self._was_sent, package):
             return built.unwanted(self.index.name)  # a crash came between its build and this
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
             return built
@@ -117,7 +119,8 @@ class UvSteps:
         refuse_local(package.name, built.version, self.index)
         package = replace(package, version=built.version)
         shown = await self._patiently(package, partial(self._shown, package))
-        return await asyncio.to_thread(settle, package.name, built, shown, self.index.name, self.earlier)
+        given = await self.builder.given_files(package.name)
+        return await asyncio.to_thread(settle, package.name, built, shown, self.index.name, self.earlier, given=given)
 
     def _was_sent(self, package: Package) -> bool:
         """Tell whether this run may have sent a package, or an earlier one its version."""
