@@ -152,7 +152,7 @@ def _copy(directory: Path, given: Mapping[str, str], final: Path) -> None:
             shutil.copyfile(final / name, fresh / name)
         for name in given:
             shutil.copyfile(directory / name, fresh / name)
-        if digests_in(fresh) != before | given:
+        if digests_in(fresh) != {**before, **given}:
             _refuse(f"the files in {directory} have changed since they were looked at")
         keep_whole(fresh, final)
     except OSError as error:
