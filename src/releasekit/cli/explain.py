@@ -184,7 +184,7 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.WHEELS_REFUSED: (
         "A file in the directory that --wheels names can't be published with this workspace: it is no wheel or sdist, "
-        "is of another package or version, is a pipe or a directory, or says in its metadata that it is something else; "
+        "is of another package or version, is no regular file, or says in its metadata that it is something else; "
         "or this run or an earlier one has recorded other files, which stand. Nothing of it was sent. Remove the file "
         "from the directory, or build it again from this commit. A run that has begun does not need --wheels any more, "
         "unless its own copies are lost."
