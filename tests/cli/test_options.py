@@ -90,6 +90,10 @@ def test_the_command_line_wins_and_plan_says_where_each_value_comes_from(workspa
         ("index = 3", "tool.releasekit.index is 3, not a string"),
         ("log-level = 'loud'", "tool.releasekit.log-level 'loud' is not one of"),
         ("fresh = true", "tool.releasekit.fresh is for one call only: say --fresh on the command line"),
+        ('since = "v1\\u0000"', r"tool.releasekit.since is 'v1\x00', not a string"),
+        ('report = "x\\u0000y"', r"tool.releasekit.report is 'x\x00y', not a string"),
+        ('index = "./x\\u0000y"', r"tool.releasekit.index is './x\x00y', not a string"),
+        ('only = ["x\\u0000y"]', "not a string or a list of strings"),
         ("report = '.releasekit-state.json'", "is a file of releasekit's own"),
     ],
 )
@@ -129,3 +133,14 @@ def test_a_run_goes_on_only_with_the_choice_that_it_began_with(workspace: Worksp
     narrower = workspace.releasekit("publish", "--index", "./out", "--only", "aurora-core")
     assert "is to be skipped: it is not among --only aurora-core" in narrower.stderr
     assert workspace.releasekit("publish", "--index", "./out", "--exclude", "aurora").returncode == 0
+
+
+def test_a_plan_tells_no_password_and_goes_on_with_the_same_choice(workspace: Workspace) -> None:
+    configure(workspace, 'index = "https://user:s3cret@127.0.0.1/simple"')
+    assert "s3cret" not in workspace.releasekit("plan", "--json").stdout
+
+    shown = workspace.releasekit("plan", "--only", "aurora-c*", "--only", "aurora-net", "--since", "HEAD~1").stdout
+    words = "--since 'HEAD~1' --only 'aurora-c*' --only aurora-net"
+    assert f"publish . --index NAME {words}" in shown or "next: nothing to do." in shown
+    shown = workspace.releasekit("plan", "--only", "aurora-c*", "--exclude", "aurora-net").stdout
+    assert shown.endswith("next: `releasekit publish . --index NAME --only 'aurora-c*' --exclude aurora-net`\n")

@@ -2,16 +2,25 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from releasekit.cli import demo_workspace
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.chosen import changed_since, load_selected
 from releasekit.workspace import Selection, load_workspace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support import Workspace
+
+
+def git(directory: Path, *arguments: str) -> None:
+    command = ["git", *arguments]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
 def changed(workspace: Workspace, ref: str = "HEAD~1") -> set[str]:
@@ -57,6 +66,25 @@ def test_a_file_outside_every_package_changes_none(workspace: Workspace) -> None
     (workspace.root / "docs" / "pä g\ne.md").write_text("")
     workspace.commit()
     assert changed(workspace) == set()
+
+
+def test_of_a_submodule_with_another_commit_every_package_in_it_has_changed(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    inner = tmp_path / "inner"
+    shutil.copytree(workspace.root / "packages" / "aurora-core", inner / "libs" / "other")
+    text = (inner / "libs" / "other" / "pyproject.toml").read_text(encoding="utf-8")
+    (inner / "libs" / "other" / "pyproject.toml").write_text(text.replace("aurora-core", "other"), encoding="utf-8")
+    git(inner, "init", "--quiet")
+    demo_workspace.commit_all(inner, "First")
+    git(workspace.root, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner), "sub")
+    workspace.edit("pyproject.toml", 'members = ["packages/*"]', 'members = ["packages/*", "sub/libs/*"]')
+    workspace.commit()
+    (workspace.root / "sub" / "libs" / "other" / "new.txt").write_text("")
+    demo_workspace.commit_all(workspace.root / "sub", "Second")
+    workspace.commit()
+
+    assert changed(workspace) == {"other"}
 
 
 def test_a_workspace_below_the_top_of_its_repository_is_told_its_changes(workspace: Workspace) -> None:

@@ -150,6 +150,7 @@ DAMAGED = {
     "what a merge left": (HEAD + OTHER + "<<<<<<< HEAD\n" + OTHER + A, " is not TOML: "),
     "an end that is missing": (HEAD + A + OTHER[:-10], " is not TOML: "),
     "an endless nesting": (HEAD + "x = " + "[" * 100_000, " is nested too deeply"),
+    "a null character": (HEAD + A.replace("ages/a", "ages\\u0000a"), ": package a has a source with a null character"),
     "an endless number": (HEAD + f"x = {'1' * 5000}\n", " is not TOML: "),
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.redaction import redact
 from releasekit.workspace import Selection
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def resolved(context: click.Context, command: click.Command) -> dict[str, dict[s
             value, source = defaults[name], FILENAME
         else:
             value, source = by_default[name], "default"
-        found[name_of(option)] = {"value": value, "source": source}
+        found[name_of(option)] = {"value": redact(value) if isinstance(value, str) else value, "source": source}
     return found
 
 
@@ -141,7 +142,7 @@ def _kind(option: click.Option) -> str:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and "\0" not in value  # which no name of a file or a commit can have
 
 
 def _is_integer(value: object) -> bool:

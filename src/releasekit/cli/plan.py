@@ -57,7 +57,10 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, as
         click.echo(f"note: {in_one_line(f'{note.package} {note.text}{hint}')}")
     wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
     click.echo(f"\n{wanted} of {len(packages)} to be published.")
-    again = output.command_line("publish", str(workspace), "--index", index_name or "NAME")
+    given = ["--since", selection.since] if selection.since else []
+    for option, patterns in (("--only", selection.only), ("--exclude", selection.exclude)):
+        given += [word for pattern in patterns for word in (option, pattern)]
+    again = output.command_line("publish", str(workspace), "--index", index_name or "NAME", *given)
     click.echo(f"next: `{in_one_line(again)}`" if wanted else "next: nothing to do.")
 
 

@@ -34,7 +34,7 @@ def changed_since(root: Path, ref: str, packages: Mapping[str, Package]) -> set[
     """Name the packages of which a file was added, changed or removed between a commit and HEAD.
 
     A file belongs to the innermost package whose directory it is in, so what is in a member is no change of a package
-    in the root. What requires them is not looked at.
+    in the root; of a submodule with another commit every package in it counts. What requires them is not looked at.
 
     Args:
         root: The workspace.
@@ -45,9 +45,9 @@ def changed_since(root: Path, ref: str, packages: Mapping[str, Package]) -> set[
         ReleaseKitError: git does not know that commit (`E.GIT_FAILED`).
     """
     owners = {package.directory.resolve(): name for name, package in packages.items()}
-    found = set()
+    found: set[str] = set()
     for file in git.changed_since(root, ref):
         owner = next((owners[place] for place in (file, *file.parents) if place in owners), None)
-        if owner:
-            found.add(owner)
+        found |= {owner} if owner else set()
+        found |= {name for place, name in owners.items() if file in place.parents}  # those in a submodule
     return found

@@ -104,6 +104,8 @@ class Lock:
             places = (source.editable, source.virtual, source.directory, source.path)
             if place := next((place for place in places if place is not None), None):
                 name = _canonical(path, "package", package.name)
+                if "\0" in place:
+                    raise InvalidWorkspaceError(path, f"package {name}", "has a source with a null character", _mend())
                 self._packages[name].append((os.path.normpath(place), package))
 
     def requirements(self, name: str, place: str) -> Requirements | None:
