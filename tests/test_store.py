@@ -174,6 +174,28 @@ def test_create_that_cant_write_gives_the_lock_back(path: Path, monkeypatch: pyt
     RunStore.create(path, a_run()).close()
 
 
+def test_what_a_run_needs_is_prepared_under_its_lock_and_before_it_is_there(path: Path) -> None:
+    seen: list[tuple[E | None, list[str]]] = []
+
+    def prepare() -> None:
+        seen.append((code_of(RunStore.create, path, a_run()), [p.name for p in path.parent.iterdir()]))
+
+    RunStore.create(path, a_run(), prepare=prepare).close()
+    assert seen == [(E.STATE_LOCKED, [LOCK_FILENAME])]
+    assert code_of(lambda: RunStore.create(path, a_run(), prepare=prepare)) is E.STATE_EXISTS
+    assert len(seen) == 1
+
+
+def test_no_run_begins_if_what_it_needs_can_not_be_prepared(path: Path) -> None:
+    def prepare() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        RunStore.create(path, a_run(), prepare=prepare)
+    assert [p.name for p in path.parent.iterdir()] == [LOCK_FILENAME]
+    RunStore.create(path, a_run()).close()  # the lock was given back
+
+
 def test_open_goes_on_where_the_last_one_ended(path: Path) -> None:
     with RunStore.create(path, a_run()) as store:
         store.state["core"].start_building()

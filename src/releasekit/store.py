@@ -27,7 +27,7 @@ from releasekit.state.audience import LOCK
 from releasekit.state.snapshot import unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from releasekit.state import PackageState, Transition
@@ -54,12 +54,16 @@ class RunStore:
         state.record(self)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], state: RunState) -> Self:
+    def create(
+        cls, path: str | os.PathLike[str], state: RunState, *, prepare: Callable[[], object] | None = None
+    ) -> Self:
         """Begin a run: take the lock and write its files, which must not exist.
 
         Args:
             path: The state file to be.
             state: The run, with every package declared.
+            prepare: Called when the lock is held and no file of the run is there yet, to lay down what the run needs:
+                if it raises, or a crash comes, there is no run that would go on without.
 
         Raises:
             OSError: There is no such directory, or it can't be locked.
@@ -71,6 +75,8 @@ class RunStore:
             if files.there_is_a_run(path):
                 hint = "open it to go on with that run, or move it aside"
                 raise ReleaseKitError(E.STATE_EXISTS, f"there is already a run in {path}", hint)
+            if prepare:
+                prepare()
             with LOCK:  # nothing may happen to it before somebody takes note of that
                 store = cls(path, state, _begin_journal(path, state), lock)
             store._refresh()

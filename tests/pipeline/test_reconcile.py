@@ -4,8 +4,8 @@ import pytest
 from tests.pipeline.doubles import A, B, C
 
 from releasekit.errors import E
-from releasekit.pipeline.outcome import ConflictError
-from releasekit.pipeline.reconcile import Decision, decide, to_send
+from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, to_send
 
 SDIST, WHEEL = "p-1.tar.gz", "p-1-py3-none-any.whl"
 BOTH = {SDIST: A, WHEEL: B}
@@ -50,3 +50,15 @@ def test_only_what_is_missing_is_sent_in_a_fixed_order() -> None:
     assert to_send(BOTH, {}, "there") == [WHEEL, SDIST]
     assert to_send(BOTH, {SDIST: A}, "there") == [WHEEL]
     assert to_send(BOTH, BOTH | {"other.whl": C}, "there") == []
+
+
+def test_other_bytes_and_more_files_are_not_fewer() -> None:
+    refuse_fewer(BOTH, {SDIST: C, WHEEL: B, "more.whl": C}, "p")
+
+
+def test_files_that_are_recorded_and_not_built_again_are_named() -> None:
+    with pytest.raises(
+        StepError, match=r"recorded p-1-py3-none-any\.whl, p-1\.tar\.gz of 'p', which are lost"
+    ) as caught:
+        refuse_fewer(BOTH, {"more.whl": C}, "p")
+    assert caught.value.code is E.BUILD_INCOMPLETE

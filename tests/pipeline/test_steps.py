@@ -118,6 +118,21 @@ def test_what_was_never_sent_may_be_built_anew_with_other_bytes(tmp_path: Path) 
     assert bench.build(OTHER_BYTES) == BUILT
 
 
+def test_what_is_recorded_and_not_built_again_is_not_left_out_in_silence(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {})
+    keep(bench.directory)
+    given = "core-1.0-cp311-cp311-win_amd64.whl"
+
+    with pytest.raises(StepError) as caught:
+        bench.build(BUILT | {given: C})
+
+    assert caught.value.code is E.BUILD_INCOMPLETE
+    assert f"recorded {given} of 'core', which is lost, and the build did not give it" in caught.value.message
+    assert "--wheels" in caught.value.hint
+    assert "--fresh" in caught.value.hint
+    assert bench.builder.builds == 1
+
+
 OTHER_WHEEL = BUILT | {"core-1.0-cp311-cp311-linux_x86_64.whl": C}
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import zipfile
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,14 +17,21 @@ from tests.support import digests
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder, given_directory
+from releasekit.pipeline.built import Built
+from releasekit.pipeline.learned import settle
+from releasekit.pipeline.outcome import ConflictError, StepError
 from releasekit.pipeline.resume import open_run
+from releasekit.pipeline.steps import UvSteps
 from releasekit.pipeline.wheels import Wheels
-from releasekit.state import STATE_FILENAME, RunState
+from releasekit.state import STATE_FILENAME, RunState, there_is_a_run
+from releasekit.store import RunStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from releasekit.store import RunStore
+    from releasekit.workspace import Package
+
 
 LINUX, MAC = "cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-macosx_11_0_arm64"
 
@@ -62,6 +72,16 @@ class Bench:
     @property
     def kept(self) -> dict[str, str]:
         return digests(given_directory(self.root, "core"))
+
+
+class FromDirectory(Builder):
+    """Builds what the directory has."""
+
+    async def build(self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None) -> Built:
+        """See `Builder.build`."""
+        del check
+        kept = shutil.copytree(self.root / "wheelhouse", self.directory(package.name), dirs_exist_ok=True)
+        return Built(digests(kept), "1.0")
 
 
 @pytest.fixture
@@ -157,18 +177,104 @@ def test_files_of_a_package_that_is_not_released_are_left_alone(bench: Bench) ->
     assert bench.kept == {}
 
 
-def test_a_package_that_is_on_the_index_already_takes_nothing(bench: Bench) -> None:
-    shown = dict.fromkeys(("core-1.0.tar.gz", "core-1.0-py3-none-any.whl"), "a" * 64)
+def test_a_package_that_is_on_the_index_already_with_all_that_is_given_takes_nothing(bench: Bench) -> None:
+    (bench.directory / "core-1.0.tar.gz").unlink()  # that of the index was built elsewhere
+    shown = digests(bench.directory) | dict.fromkeys(("core-1.0.tar.gz", "core-1.0-py3-none-any.whl"), "a" * 64)
     with bench.open(index=MemoryIndex(shown)) as store:
         assert store.state["core"].status == "skipped"
     assert bench.kept == {}
 
 
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_version_on_the_index_that_lacks_what_is_given_is_completed_or_a_conflict(
+    bench: Bench, *, agrees: bool
+) -> None:
+    given = digests(bench.directory)
+    lacking = f"core-1.0-{LINUX}.whl"
+    shown = {name: digest if agrees else "a" * 64 for name, digest in given.items() if name != lacking}
+    index = MemoryIndex(shown)
+    with bench.open(index=index) as store:
+        assert (store.state["core"].status, bench.kept) == ("pending", given)
+        steps = UvSteps(Builder(bench.root, 0), index)
+        built = asyncio.run(steps.build(bench.packages["core"], {}))
+        assert built.artifacts == given
+        with nullcontext() if agrees else pytest.raises(ConflictError):
+            asyncio.run(steps.publish(bench.packages["core"], built.artifacts, nullcontext))
+    assert index.sent == [lacking] * agrees
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_same_holds_if_only_the_files_tell_the_version(bench: Bench, *, has_it: bool, recorded: bool) -> None:
+    bench.change("core", version="", dynamic=True)
+    bench.open().close()
+    given = bench.kept
+    for name in (f"core-1.0-{LINUX}.whl", "core-1.0.tar.gz"):  # as if these two had been built here
+        (given_directory(bench.root, "core") / name).unlink()
+    shown = dict.fromkeys(given, "a" * 64)
+    if has_it:
+        shown |= bench.kept
+    else:
+        shown.pop(f"core-1.0-{MAC}.whl")
+    built = FromDirectory(bench.root, 0)
+    steps = UvSteps(built, MemoryIndex(shown))
+    if recorded:
+        asyncio.run(built.build(bench.packages["core"]))
+        bench.change("core", version="1.0")
+    if recorded and not has_it:
+        with pytest.raises(ConflictError):
+            asyncio.run(steps.build(bench.packages["core"], given))
+        return
+    told = asyncio.run(steps.build(bench.packages["core"], given if recorded else {}))
+    assert told.not_wanted == ("version 1.0 is already on memory" if has_it else "")
+
+
+def test_what_is_given_of_a_version_that_an_earlier_run_sent_without_it_is_refused() -> None:
+    first = {"core-1.0.tar.gz": "a" * 64, "core-1.0-py3-none-any.whl": "b" * 64}
+    given = {"core-1.0-cp311-cp311-win_amd64.whl": "c" * 64}
+
+    class Sent:
+        def files(self, package: str, version: str) -> Mapping[str, str]:
+            return first if (package, version) == ("core", "1.0") else {}
+
+        def bring_back(self, package: str, artifacts: Mapping[str, str]) -> bool:
+            return package == "core" and artifacts == first
+
+    with pytest.raises(StepError, match="win_amd64") as caught:
+        settle("core", Built(first | given, "1.0"), {}, "memory", Sent(), given=given)
+    assert caught.value.code is E.WHEELS_REFUSED
+    assert settle("core", Built(first, "1.0"), {}, "memory", Sent(), given={}).artifacts == first
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+@pytest.mark.parametrize("what", ["pipe", "directory", "nothing"])
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(bench: Bench, what: str, *, by_link: bool) -> None:
+    """To open a pipe that nobody writes into would last for ever."""
+    file = bench.directory / "core-1.0-cp311-cp311-win_amd64.whl"
+    place = bench.root / "elsewhere" if by_link else file
+    if what == "pipe":
+        os.mkfifo(place)
+    elif what == "directory":
+        place.mkdir()
+    if by_link or what == "nothing":
+        file.symlink_to(place if by_link else file)
+    assert bench.refusal() == f"{file} is not a regular file".replace(f"{bench.directory}", "DIR")
+
+
+def test_a_link_to_a_file_is_as_good_as_the_file(bench: Bench) -> None:
+    name = f"core-1.0-{LINUX}.whl"
+    (bench.directory / name).rename(bench.root / name)
+    (bench.directory / name).symlink_to(bench.root / name)
+    bench.open().close()
+    assert bench.kept == digests(bench.directory)
+    assert not (given_directory(bench.root, "core") / name).is_symlink()
+
+
 @pytest.mark.parametrize("what", ["gone", "a-file", "unreadable"])
-def test_a_directory_that_can_not_be_read_is_refused(bench: Bench, what: str) -> None:
+def test_a_directory_that_can_not_be_read_is_refused(bench: Bench, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if what == "unreadable":
-        (bench.directory / "core-1.0-cp311-cp311-win_amd64.whl").mkdir()
-        assert "core-1.0-cp311-cp311-win_amd64.whl can't be read" in bench.refusal()
+        monkeypatch.setattr(zipfile, "ZipFile", full_disk)
+        assert f"core-1.0-{MAC}.whl can't be read" in bench.refusal()
         return
     shutil.rmtree(bench.directory)
     if what == "a-file":
@@ -201,8 +307,9 @@ def test_other_bytes_than_the_run_has_recorded_are_refused(bench: Bench) -> None
     name = changed(bench)
     archives.wheel(bench.directory / "core-1.0-cp312-abi3-win32.whl", archives.core_metadata("core", "1.0"),
                    tags="cp312-abi3-win32")  # fmt: skip
+    before = bench.kept
     assert bench.refusal() == f"{name}, core-1.0-cp312-abi3-win32.whl in DIR are not what this run has of 'core'"
-    assert bench.kept == {}, "what is recorded is sent"
+    assert bench.kept == before, "what is recorded is sent"
 
 
 def test_what_an_earlier_run_may_have_sent_of_the_version_binds_what_is_given(bench: Bench) -> None:
@@ -236,6 +343,47 @@ def test_what_a_beginning_that_was_killed_left_is_not_taken(bench: Bench) -> Non
     assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
 
 
+@pytest.mark.parametrize("given", [True, False], ids=["with-files", "without"])
+def test_a_beginning_that_comes_second_leaves_alone_what_the_first_was_given(bench: Bench, *, given: bool) -> None:
+    first: list[RunStore] = []
+
+    class Slow(MemoryIndex):
+        async def files(self, package: str, version: str) -> Mapping[str, str]:
+            """See `Index.files`: another process begins a run while we ask."""
+            if package == "core":
+                changed(bench)
+                first.append(await open_run(bench.path, bench.plan(), MemoryIndex(), wheels=bench.wheels()))
+                (bench.root / DIST_DIRECTORY / "core.building-0123456789abcdef").mkdir()
+            return await super().files(package, version)
+
+    with pytest.raises(ReleaseKitError) as caught:
+        bench.open(given=given, index=Slow())
+    assert caught.value.code is E.STATE_LOCKED
+    assert bench.kept == digests(bench.directory)
+    assert len([*(bench.root / DIST_DIRECTORY).iterdir()]) == 2
+    first[0].close()
+
+
+def test_no_run_begins_before_it_has_what_it_is_given(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full_disk)
+        with pytest.raises(ReleaseKitError, match="could not be copied"):
+            bench.open()
+    assert not there_is_a_run(bench.path)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "begin_journal", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bench.open()
+    assert bench.kept == digests(bench.directory)
+    assert not there_is_a_run(bench.path), "so nothing can go on without them, and they bind nobody"
+    bench.open(given=False).close()
+    assert bench.kept == {}
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_resume_without_the_directory_has_what_the_run_was_given(bench: Bench) -> None:
     given = digests(bench.directory)
     bench.open().close()
@@ -248,6 +396,47 @@ def test_a_resume_without_the_directory_has_what_the_run_was_given(bench: Bench)
     bench.open(given=False).close()
     assert bench.kept == given
     assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+
+
+def recorded(bench: Bench) -> dict[str, str]:
+    """Let a run have built and recorded what it was given."""
+    with bench.open() as store:
+        store.state["core"].start_building()
+        store.state["core"].record_artifacts(bench.kept)
+        return bench.kept
+
+
+@pytest.mark.parametrize("lost", ["all", "some"])
+def test_what_is_recorded_and_lost_is_taken_again_from_what_is_given_again(bench: Bench, lost: str) -> None:
+    given = recorded(bench)
+    if lost == "all":
+        shutil.rmtree(bench.root / DIST_DIRECTORY)
+    else:
+        (given_directory(bench.root, "core") / f"core-1.0-{LINUX}.whl").unlink()
+        (bench.directory / f"core-1.0-{MAC}.whl").unlink()  # the run has it yet
+    bench.open().close()
+    assert bench.kept == given
+    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+
+
+def test_nothing_is_copied_for_a_package_that_is_finished(bench: Bench) -> None:
+    recorded(bench)
+    shutil.rmtree(bench.root / DIST_DIRECTORY)
+    with RunStore.open(bench.path) as store:
+        for trigger in ("start_publishing", "start_verifying", "confirm"):
+            getattr(store.state["core"], trigger)()
+    bench.open().close()
+    assert bench.kept == {}
+
+
+def test_a_copy_that_was_killed_while_a_run_went_on_is_removed_by_the_next(bench: Bench) -> None:
+    bench.open().close()
+    given = bench.kept
+    leftover = given_directory(bench.root, "core").with_name("core.given-0123456789abcdef")
+    archives.release(leftover, "core", "1.0")
+    bench.open(given=False).close()
+    assert not leftover.exists()
+    assert bench.kept == given
 
 
 def test_files_that_come_later_are_taken_if_nothing_is_recorded_yet(bench: Bench) -> None:

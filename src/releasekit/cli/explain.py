@@ -20,7 +20,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.BUILD_INCOMPLETE: (
         "A build must give exactly one sdist and at least one wheel, of the version in the plan if that has one. Check "
-        "the package's build backend and where it takes its version from."
+        "the package's build backend and where it takes its version from. What a run has recorded and then lost must "
+        "be built again in full: wheels that were built elsewhere are given again with --wheels."
     ),
     E.BUILD_MISMATCH: (
         "What a built file says of itself in its metadata (METADATA in a wheel, PKG-INFO in an sdist) is not what its "
@@ -185,9 +186,10 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.WHEELS_REFUSED: (
         "A file in the directory that --wheels names can't be published with this workspace: it is no wheel or sdist, "
-        "is of another package or version, or says in its metadata that it is something else; or the run has recorded "
-        "other files, which it will send. Nothing was taken from the directory. Remove the file from it, or build it "
-        "again from this commit. A run that has begun does not need --wheels any more."
+        "is of another package or version, is no regular file, or says in its metadata that it is something else; "
+        "or this run or an earlier one has recorded other files, which stand. Nothing of it was sent. Remove the file "
+        "from the directory, or build it again from this commit. A run that has begun does not need --wheels any more, "
+        "unless its own copies are lost."
     ),
     E.WORKSPACE_CYCLE: (
         "Packages require each other in a circle, at run time or to be built, so none can be published first. The "

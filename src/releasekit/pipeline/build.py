@@ -68,12 +68,15 @@ class Builder:
         Raises:
             StepError: It could not be read (`E.FILE_FAILED`).
         """
-        directory = self.directory(package)
-        try:
-            return await asyncio.to_thread(digests_in, directory)
-        except OSError as error:
-            message = f"the built files in {directory} can't be read: {error}"
-            raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
+        return await asyncio.to_thread(_read, self.directory(package))
+
+    async def given_files(self, package: str) -> Mapping[str, str]:
+        """Read what is kept of a package that was built elsewhere: file name → sha256.
+
+        Raises:
+            StepError: It could not be read (`E.FILE_FAILED`).
+        """
+        return await asyncio.to_thread(_read, self.given(package))
 
     async def requirements(self, package: str) -> list[Requirement]:
         """Read what the kept wheels of a package require, each thing once; nothing if none is kept.
@@ -142,6 +145,14 @@ class Builder:
 def given_directory(root: Path, package: str) -> Path:
     """Say where files of a package that were built elsewhere are kept: the dot is in no package's name."""
     return root / DIST_DIRECTORY / f"{package}.given"
+
+
+def _read(directory: Path) -> dict[str, str]:
+    try:
+        return digests_in(directory)
+    except OSError as error:
+        message = f"the built files in {directory} can't be read: {error}"
+        raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
 
 
 def _remove(directory: Path, pattern: str) -> None:

@@ -85,7 +85,7 @@ async def forecast(request: Request) -> list[Forecast]:
             remember(plan.path, run)
         plan.wheels.refuse_others(run, None if begins else plan.workspace.root)
         if begins:
-            await skip_complete(run, plan.index, request.retry_budget)
+            await skip_complete(run, plan.index, request.retry_budget, plan.wheels.given)
         packages = sorted(run.packages.values(), key=lambda package: (package.level, package.name))
         told = await in_turns(partial(_of, package, plan, request) for package in packages)
         return [*_with_what_waits(told, run)]

@@ -36,7 +36,15 @@ class Memory(Protocol):
         """Put those files where built ones are kept; False if they are lost."""
 
 
-def settle(package: str, built: Built, shown: Mapping[str, str], index: str, earlier: Memory | None) -> Built:
+def settle(  # noqa: PLR0913  # all that is known of it
+    package: str,
+    built: Built,
+    shown: Mapping[str, str],
+    index: str,
+    earlier: Memory | None,
+    *,
+    given: Mapping[str, str],
+) -> Built:
     """Say what is to be sent of a package, now that its build has told the version.
 
     Args:
@@ -45,6 +53,7 @@ def settle(package: str, built: Built, shown: Mapping[str, str], index: str, ear
         shown: What the index shows of that version.
         index: The index's name.
         earlier: Knows what earlier runs may have sent.
+        given: Those of its files that were built elsewhere.
 
     Returns:
         What was built; or what an earlier run may have sent of this version, which is brought back; or that nothing
@@ -53,11 +62,12 @@ def settle(package: str, built: Built, shown: Mapping[str, str], index: str, ear
     Raises:
         ConflictError: The index shows something else than what an earlier run may have sent.
         RebuiltError: That is lost, and what was built now is something else.
-        StepError: It could not be brought back (`E.FILE_FAILED`).
+        StepError: It could not be brought back (`E.FILE_FAILED`), or is not all that is given (`E.WHEELS_REFUSED`).
     """
     first = earlier.files(package, built.version) if earlier else {}
     if not (earlier and first):
-        return built.unwanted(index) if is_taken(built.artifacts, shown) else built
+        return built.unwanted(index) if is_taken(built.artifacts, shown, given) else built
+    _refuse_more(package, built.version, first, given)
     if first != built.artifacts:
         try:
             brought = earlier.bring_back(package, first)
@@ -70,9 +80,19 @@ def settle(package: str, built: Built, shown: Mapping[str, str], index: str, ear
     return built._replace(artifacts=first)
 
 
-def is_taken(artifacts: Mapping[str, str], shown: Mapping[str, str]) -> bool:
-    """Tell whether an index has a version complete already, and not as it was built here."""
-    return is_complete(shown) and not artifacts.items() <= shown.items()
+def is_taken(artifacts: Mapping[str, str], shown: Mapping[str, str], given: Mapping[str, str]) -> bool:
+    """Tell whether an index has a version complete already, with all that is given, and not as it was built here."""
+    return is_complete(shown) and given.items() <= shown.items() and not artifacts.items() <= shown.items()
+
+
+def _refuse_more(package: str, version: str, first: Mapping[str, str], given: Mapping[str, str]) -> None:
+    if others := sorted(name for name in given if first.get(name) != given[name]):
+        raise StepError(
+            E.WHEELS_REFUSED,
+            f"{', '.join(others)}, which --wheels gave, {'is' if len(others) == 1 else 'are'} not what an earlier run "
+            f"may have sent of {package!r} {version}",
+            "choose a new version; or start over without them: `releasekit publish --fresh`",
+        )
 
 
 def refuse_local(package: str, version: str, index: Index) -> None:

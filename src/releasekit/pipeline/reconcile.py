@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from releasekit.pipeline.outcome import ConflictError, RebuiltError
+from releasekit.errors import E
+from releasekit.pipeline.outcome import ConflictError, RebuiltError, StepError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,23 @@ def to_send(artifacts: Files, shown: Files, index: str) -> list[str]:
         if shown.get(filename, digest) != digest:
             raise ConflictError(filename, digest, shown[filename], index)
     return sorted(artifacts.keys() - shown.keys())
+
+
+def refuse_fewer(recorded: Files, built: Files, package: str) -> None:
+    """Refuse to go on with fewer files than are recorded: a wheel for another platform is not built here again.
+
+    Raises:
+        StepError: Some are missing (`E.BUILD_INCOMPLETE`).
+    """
+    if lost := sorted(recorded.keys() - built.keys()):
+        are, them = ("is", "it") if len(lost) == 1 else ("are", "them")
+        raise StepError(
+            E.BUILD_INCOMPLETE,
+            f"this run has recorded {', '.join(lost)} of {package!r}, which {are} lost, "
+            f"and the build did not give {them}",
+            f"run the same command again with --wheels and a directory that has {them}, or start over with "
+            "`releasekit publish --fresh`",
+        )
 
 
 def refuse_others(sent: Files, built: Files, index: str) -> None:

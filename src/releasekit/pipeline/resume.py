@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError, code_of
@@ -20,7 +21,7 @@ from releasekit.store import RunStore
 from releasekit.workspace import is_left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from releasekit.pipeline.index import Index
@@ -70,12 +71,15 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
         store.close()
     remember(path, plan)
     wheels.refuse_others(plan)
-    await skip_complete(plan, index, patience)  # first: if it fails, the old run is still in its place
+    await skip_complete(plan, index, patience, wheels.given)  # first: if it fails, the old run is still in its place
     if there or fresh or left:  # a summary tells of a completed run, not of this one
         set_aside(path, unfinished=fresh)
-    await bring_back(path, plan)
-    await asyncio.to_thread(wheels.keep, plan, path.parent, anew=True)
-    return RunStore.create(path, plan)
+
+    def prepare() -> None:
+        bring_back(path, plan)
+        wheels.keep(plan, path.parent, anew=True)
+
+    return RunStore.create(path, plan, prepare=prepare)  # under the lock: another process may begin at this moment
 
 
 @contextlib.contextmanager
@@ -136,10 +140,22 @@ def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:
     return plan
 
 
-async def skip_complete(plan: RunState, index: Index, patience: float = START_BUDGET) -> None:
-    """Skip what the index has already, an sdist and a wheel of that version; it is asked for so many seconds.
+async def skip_complete(
+    plan: RunState,
+    index: Index,
+    patience: float = START_BUDGET,
+    given: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> None:
+    """Skip what the index has already, an sdist and a wheel of that version.
 
-    A version with other content than what is recorded is not skipped: that is a conflict.
+    A version with other content than what is recorded or given is not skipped: that is a conflict. Nor is one that
+    lacks some of that: it is completed.
+
+    Args:
+        plan: The run that begins.
+        index: Where to.
+        patience: Seconds that it is tried to ask the index.
+        given: Files that were built elsewhere: see `Wheels.given`.
 
     Raises:
         StepError: The index could not be asked.
@@ -147,7 +163,8 @@ async def skip_complete(plan: RunState, index: Index, patience: float = START_BU
     names = [name for name in plan.pending_packages() if plan[name].version]  # of others, their build tells it
     shown = await in_turns(partial(ask, index, name, plan[name].version, patience) for name in names)
     for name, files in zip(names, shown, strict=True):
-        if is_complete(files) and plan[name].artifacts.items() <= files.items():
+        wanted = {*plan[name].artifacts.items(), *given.get(name, {}).items()}
+        if is_complete(files) and wanted <= files.items():
             plan[name].skip(f"version {plan[name].version} is already on {index.name}")
 
 

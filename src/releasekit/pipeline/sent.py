@@ -7,7 +7,6 @@ or stops.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
@@ -113,8 +112,10 @@ def find_kept(path: Path, package: str, artifacts: Mapping[str, str]) -> Path | 
     return next((place for place in directories if artifacts.items() <= digests_in(place).items()), None)
 
 
-async def bring_back(path: Path, plan: RunState) -> None:
+def bring_back(path: Path, plan: RunState) -> None:
     """Copy what a new run remembers, and has still to send, from where it was put aside to where it is kept.
+
+    Whoever calls it holds the run's lock: what lies there may be of another process's run.
 
     Args:
         path: The state file, beside which built files are kept.
@@ -126,7 +127,7 @@ async def bring_back(path: Path, plan: RunState) -> None:
     dist = path.parent / DIST_DIRECTORY
     try:
         for name in plan.pending_packages():
-            await asyncio.to_thread(_copy, path, dist / name, plan[name].artifacts)
+            _copy(path, dist / name, plan[name].artifacts)
     except OSError as error:
         message = f"the built files of an earlier run could not be copied to {dist}: {error}"
         raise ReleaseKitError(

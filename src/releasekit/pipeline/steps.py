@@ -15,7 +15,7 @@ from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
 from releasekit.pipeline.provided import refuse_missing
-from releasekit.pipeline.reconcile import Decision, decide, refuse_others, to_send
+from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse_others, to_send
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -99,12 +99,18 @@ class UvSteps:
         kept = await self.builder.kept(package.name)
         shown = await self._patiently(package, partial(self._shown, package))
         built = Built(artifacts, package.version)
-        if package.dynamic and is_taken(artifacts, shown) and not await asyncio.to_thread(self._was_sent, package):
+        given = await self.builder.given_files(package.name) if package.dynamic else {}
+        taken = package.dynamic and is_taken(artifacts, shown, given)
+        if taken and not await asyncio.to_thread(self._was_sent, package):
             return built.unwanted(self.index.name)  # a crash came between its build and this
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
             return built
         was_sent = package.name in await asyncio.to_thread(self.sent)
-        check = partial(refuse_others, artifacts, index=self.index.name) if was_sent else None
+        check = (
+            partial(refuse_others, artifacts, index=self.index.name)
+            if was_sent
+            else partial(refuse_fewer, artifacts, package=package.name)
+        )
         return await self._learned(package, await self.builder.build(package, check))
 
     async def _learned(self, package: Package, built: Built) -> Built:
@@ -114,7 +120,8 @@ class UvSteps:
         refuse_local(package.name, built.version, self.index)
         package = replace(package, version=built.version)
         shown = await self._patiently(package, partial(self._shown, package))
-        return await asyncio.to_thread(settle, package.name, built, shown, self.index.name, self.earlier)
+        given = await self.builder.given_files(package.name)
+        return await asyncio.to_thread(settle, package.name, built, shown, self.index.name, self.earlier, given=given)
 
     def _was_sent(self, package: Package) -> bool:
         """Tell whether this run may have sent a package, or an earlier one its version."""

@@ -1,7 +1,8 @@
 """Files that were built elsewhere and are given to a release: wheels for other platforms, perhaps an sdist.
 
-They are looked at before anything else happens. When a run begins they are copied, durably, to where its built files
-are kept: from then on they are its own, and the directory that they came from is not needed any more.
+They are looked at before anything else happens. Before a run begins, and under its lock, they are copied, durably, to
+where its built files are kept: from then on they are its own, and the directory that they came from is not needed any
+more.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Wheels:
 
     Raises:
         ReleaseKitError: A file is no wheel or sdist of a package of the workspace, is not of the version in the plan,
-            or says that it is something else than its name says (`E.WHEELS_REFUSED`).
+            says that it is something else than its name says, or is no regular file (`E.WHEELS_REFUSED`).
     """
 
     def __init__(self, directory: Path | None, packages: Mapping[str, Package]) -> None:
@@ -82,7 +83,10 @@ class Wheels:
                 )
 
     def keep(self, run: RunState, root: Path, *, anew: bool) -> None:
-        """Copy the files of packages of which nothing is recorded yet to where a run's built files are kept.
+        """Copy what a run does not have yet, of packages that are not finished, to where its built files are kept.
+
+        What it has recorded may have been lost since: then it is taken again from what is given again.
+        Whoever calls it holds the run's lock: what lies there may be of another process's run.
 
         Args:
             run: The run.
@@ -93,13 +97,11 @@ class Wheels:
             ReleaseKitError: A file could not be copied (`E.FILE_FAILED`), or was replaced meanwhile
                 (`E.WHEELS_REFUSED`).
         """
-        if anew:
-            for leftover in (root / DIST_DIRECTORY).glob("*.given*"):
-                shutil.rmtree(leftover, ignore_errors=True)
-        for name in run.pending_packages():
-            given, final = self.given.get(name), given_directory(root, name)
-            if self.directory and given and not run[name].artifacts and not final.exists():
-                _copy(self.directory, given, final)
+        for leftover in (root / DIST_DIRECTORY).glob("*.given*" if anew else "*.given-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for name in (*run.pending_packages(), *run.failed_packages()):
+            if self.directory and (given := self.given.get(name)):
+                _copy(self.directory, given, given_directory(root, name))
 
     def _check(self, file: Path, found: Release, first: Release, package: Package) -> None:
         if package.version and found.version != Version(package.version):
@@ -107,6 +109,8 @@ class Wheels:
         if found != first:
             _refuse(f"{file} is of version {found.version}, and another file of {package.name} is of {first.version}")
         try:
+            if not file.is_file():  # to open a pipe would last for ever
+                _refuse(f"{file} is not a regular file")
             require_release(file, found)
         except StepError as error:
             _refuse(f"{file.parent}: {error.message}")
@@ -137,12 +141,18 @@ def _refuse(problem: str, hint: str = "") -> NoReturn:
 
 
 def _copy(directory: Path, given: Mapping[str, str], final: Path) -> None:
+    """Copy files to others that were given before, of which some may be lost."""
     fresh = final.with_name(f"{final.name}-{secrets.token_hex(8)}")
     try:
+        before = digests_in(final)
+        if given.items() <= before.items():
+            return
         fresh.mkdir(parents=True)
+        for name in before.keys() - given.keys():
+            shutil.copyfile(final / name, fresh / name)
         for name in given:
             shutil.copyfile(directory / name, fresh / name)
-        if digests_in(fresh) != given:
+        if digests_in(fresh) != {**before, **given}:
             _refuse(f"the files in {directory} have changed since they were looked at")
         keep_whole(fresh, final)
     except OSError as error:
