@@ -233,7 +233,7 @@ def test_a_permanent_error_is_not_tried_again(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("at_once")
 def test_verifying_waits_for_a_lagging_index(tmp_path: Path) -> None:
     bench = Bench(tmp_path, {}, BUSY, {SDIST: BUILT[SDIST]}, BUILT | {"core-1.0-cp311-cp311-linux_x86_64.whl": C})
-    bench.verify()
+    bench.verify(patience=30.0)
 
     assert bench.index.asked == 4
 
