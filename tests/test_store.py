@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -858,3 +859,13 @@ def test_with_nothing_new_to_commit_nothing_is_flushed(store: RunStore, flushes:
     asyncio.run(store.acommit())
 
     assert flushes.count == count
+
+
+def test_the_state_file_follows_a_commit_by_itself(path: Path) -> None:
+    with RunStore.create(path, a_run()) as store:
+        store.state["core"].start_building()
+        store.commit()
+        deadline = time.monotonic() + 30
+        while json.loads(path.read_bytes())["packages"]["core"]["status"] != "building":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

@@ -572,3 +572,21 @@ def test_a_second_declaration_is_refused_with_what_to_do() -> None:
     assert caught.value.code is E.STATE_PACKAGE_EXISTS
     assert caught.value.message == "there is already a package 'core' in this run"
     assert caught.value.hint == "declare each package once"
+
+
+@pytest.mark.parametrize("field", ["git_sha", "created_at", "run_id", "index"])
+def test_a_field_of_a_run_that_can_not_be_stored_is_named(field: str) -> None:
+    given: dict[str, Any] = {"git_sha": "abc", field: 7}
+    with pytest.raises(ReleaseKitError, match=f"^RK-STATE-INVALID-VALUE: {field} must be a string, not int"):
+        RunState(**given)
+
+
+def test_what_is_no_package_or_another_runs_is_refused_by_its_name() -> None:
+    with pytest.raises(ReleaseKitError) as caught:
+        RunState("abc", {"core": 7})  # type: ignore[dict-item]  # that is the point
+    assert caught.value.message == "packages has 7 under the key 'core', which is no package"
+
+    theirs = RunState("abc").init_package("core")
+    with pytest.raises(ReleaseKitError) as caught:
+        RunState("abc", {"core": theirs})
+    assert caught.value.message == "packages has 'core' of another run: copy it"

@@ -66,6 +66,7 @@ MANY = ["x" * MAX_TEXT] * 17
         (lambda: values.names(7), "requires must be a list of names, not int"),  # type: ignore[arg-type]  # likewise
         (lambda: values.names([7]), "requires must be a string, not int"),  # type: ignore[list-item]  # likewise
         (lambda: values.names(MANY), f"requires have {17 * MAX_TEXT} characters together, more than {1 << 18}"),
+        (lambda: values.mapping("packages", 7), "packages must be a mapping, not int"),  # type: ignore[arg-type]  # yes
         (lambda: values.count("level", True), "level must be a whole number, not bool"),
         (lambda: values.count("level", -1), f"level is out of range: from 0 to {2**31 - 1}"),
         (lambda: values.count("level", 2**31), f"level is out of range: from 0 to {2**31 - 1}"),
