@@ -861,7 +861,8 @@ def test_with_nothing_new_to_commit_nothing_is_flushed(store: RunStore, flushes:
     assert flushes.count == count
 
 
-def test_the_state_file_follows_a_commit_by_itself(path: Path) -> None:
+def test_the_state_file_follows_a_commit_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresher, "INTERVAL", 0.1)
     with RunStore.create(path, a_run()) as store:
         store.state["core"].start_building()
         store.commit()
