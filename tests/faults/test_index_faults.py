@@ -154,6 +154,18 @@ def test_a_dead_index_ends_a_release_before_it_begins(
     assert not (small.root / ".releasekit-state.json").exists()
 
 
+def test_a_file_that_was_taken_and_is_not_shown_yet_may_have_arrived(small: Workspace, faulty: FaultyIndex) -> None:
+    faulty.faults = [Fault(Kind.STATUS, status=403, match=SDIST)]
+    faulty.lag["base"] = 30
+
+    done = small.releasekit(*PUBLISH)
+
+    assert done.returncode == 3  # not 1: something may be published
+    error = small.run()["base"].error
+    assert error.startswith(f"RK-PUBLISH-PARTIAL: local may have taken {WHEEL}: ")
+    assert list(faulty.stored) == [WHEEL]
+
+
 def test_of_two_files_one_taken_and_one_refused_the_rest_is_sent_by_the_next_run(
     small: Workspace, faulty: FaultyIndex
 ) -> None:

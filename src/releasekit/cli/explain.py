@@ -93,8 +93,8 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "run asks the index first and sends only what is missing."
     ),
     E.PUBLISH_PARTIAL: (
-        "The index took some files of the package and not the others; what it said is in the message. The next run "
-        "sends what is missing, with the same bytes."
+        "The index took some files of the package, or may have, and not the others; what it said is in the message. "
+        "The next run sends what is missing, with the same bytes."
     ),
     E.PUBLISH_TIMEOUT: (
         "An upload took longer than --upload-timeout allows, and was killed. The index may have the files all the "

@@ -30,6 +30,7 @@ _EXISTS: Final = re.compile(r"\balready exists\b", re.IGNORECASE)
 _FILE_EXISTS: Final = re.compile(
     r"(?:^|[>\"]) ?(?:\d{3} )?File already exists\b(?!\?)", re.IGNORECASE
 )  # as PyPI begins
+_UPLOADING: Final = re.compile(r"^Uploading (\S+) \(", re.MULTILINE)  # uv sends one file after the other
 _NETWORK: Final = re.compile(
     r"error sending request|error decoding response|timed out|connection (?:reset|closed|refused)"
     r"|dns error|failed to lookup",
@@ -43,13 +44,22 @@ _MISMATCH: Final = re.compile(
 
 
 def failure_of(failed: process.CommandError, index: str, filenames: Collection[str]) -> StepError:
-    """Say what kind of failure it was.
+    """Say what kind of failure it was, and whether the index may have taken files before it.
 
     Args:
         failed: How `uv publish` ended, and what it printed.
         index: The index's name.
         filenames: What was to be sent.
     """
+    error = _failure(failed, index, filenames)
+    begun = [found[1] for found in _UPLOADING.finditer(failed.output) if found[1] in filenames]
+    if len(begun) < 2 or isinstance(error, ConflictError):  # noqa: PLR2004  # one file failed before any other
+        return error
+    message = f"{index} may have taken {', '.join(dict.fromkeys(begun[:-1]))}: {error.message}"
+    return error.reworded(E.PUBLISH_PARTIAL, message)
+
+
+def _failure(failed: process.CommandError, index: str, filenames: Collection[str]) -> StepError:
     # What is before the last one is traces, or that uv tried trusted publishing first, which it does when it is given
     # no credentials.
     *_, begins = (0, *(found.start() for found in _ERROR_BEGINS.finditer(failed.output)))
