@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE = 30.0  # seconds for a server to answer
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many a test waits for a disk, an index or a deadline."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture
