@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 from tests.hostile import HOSTILE, commands, unescaped
 from tests.report import runs
 
@@ -149,7 +150,7 @@ def test_filters_and_search_go_together_and_can_be_taken_back(demo: Path, show: 
     page.get_by_label("Search").fill("nothing like it")
     assert rows(page) == []
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("document.getElementById('shown').textContent === '8 of 8 packages shown'")
+    expect(page.locator("#shown")).to_have_text("8 of 8 packages shown")
     assert rows(page) == everything
     page.get_by_role("checkbox", name="blocked").check()
     assert rows(page) == ["aurora-api", "aurora"]
@@ -162,7 +163,7 @@ def test_a_link_to_a_package_shows_it_whatever_is_filtered_out(demo: Path, show:
 
     page.locator(".failures a").click()
 
-    page.wait_for_function("!document.getElementById('p4').hidden")
+    expect(page.locator("#p4")).to_be_visible()
     assert page.locator("#p4 details").first.get_attribute("open") is not None
     assert len(rows(page)) == 8
 
