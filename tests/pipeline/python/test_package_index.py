@@ -20,7 +20,8 @@ from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
-from releasekit.pipeline.package_index import PackageIndex
+from releasekit.pipeline.python import Python
+from releasekit.pipeline.python.package_index import PackageIndex
 from releasekit.redaction import REDACTED
 from releasekit.workspace import load_workspace
 
@@ -44,17 +45,17 @@ def index_of(workspace: Workspace) -> PackageIndex:
 def files(index: PackageIndex, package: str = CORE[0], version: str = CORE[1]) -> Mapping[str, str]:
     async def ask() -> Mapping[str, str]:
         async with aclosing(index):
-            return await index.files(package, version)
+            return await index.files(package, version, {})
 
     return asyncio.run(ask())
 
 
 def upload(index: PackageIndex, paths: Sequence[Path]) -> None:
-    asyncio.run(index.upload(paths, TIMEOUT))
+    asyncio.run(index.upload(*CORE, paths, TIMEOUT))
 
 
 def build_core(workspace: Workspace) -> list[Path]:
-    builder = Builder(workspace.root, 1_700_000_000)
+    builder = Builder(workspace.root, 1_700_000_000, Python())
     built = asyncio.run(builder.build(load_workspace(workspace.root).packages[CORE[0]])).artifacts
     return [builder.directory(CORE[0]) / name for name in sorted(built)]
 
@@ -184,7 +185,7 @@ def test_a_workspace_whose_path_looks_like_a_pattern_is_published(other: FaultyI
     root = tmp_path / "we[ird]*?"
     small_workspace.make(root, other.url, other.publish_url)
     workspace = Workspace(root)
-    builder = Builder(root, 1_700_000_000)
+    builder = Builder(root, 1_700_000_000, Python())
     built = asyncio.run(builder.build(load_workspace(root).packages["base"])).artifacts
 
     upload(index_of(workspace), [builder.directory("base") / name for name in built])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
-from releasekit.pipeline.simple_api import BETTER_LATER, seconds_of
+from releasekit.pipeline.python.simple_api import BETTER_LATER, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
