@@ -22,7 +22,7 @@ from releasekit.pipeline.built import Built
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.ecosystem import Build
 from releasekit.pipeline.outcome import StepError
-from releasekit.state.beside import DIST_DIRECTORY
+from releasekit.state.beside import DIST_DIRECTORY, directory_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ class Builder:
 
     def directory(self, package: str) -> Path:
         """Say where a package's built files are kept."""
-        return self.root / DIST_DIRECTORY / package
+        return self.root / DIST_DIRECTORY / directory_name(package)
 
     def given(self, package: str) -> Path:
         """Say where files of a package are kept that were built elsewhere; there may be none."""
@@ -96,7 +96,7 @@ class Builder:
                 long (`E.BUILD_TIMEOUT`), or could not be stored (`E.FILE_FAILED`).
         """
         final = self.directory(package.name)
-        stem = f"{package.name}.building-"  # a dot: no package can be called so
+        stem = f"{final.name}.building-"  # a dot: no package's directory can be called so
         fresh = final.with_name(stem + secrets.token_hex(8))
         try:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
@@ -123,8 +123,8 @@ class Builder:
 
 
 def given_directory(root: Path, package: str) -> Path:
-    """Say where files of a package that were built elsewhere are kept: the dot is in no package's name."""
-    return root / DIST_DIRECTORY / f"{package}.given"
+    """Say where files of a package that were built elsewhere are kept: the dot is in no other directory's name."""
+    return root / DIST_DIRECTORY / f"{directory_name(package)}.given"
 
 
 def _read(directory: Path) -> dict[str, str]:

@@ -27,7 +27,7 @@ from releasekit.logging import get_logger
 from releasekit.pipeline import process
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
-from releasekit.state.beside import DIST_DIRECTORY
+from releasekit.state.beside import DIST_DIRECTORY, directory_name
 from releasekit.workspace.placeholders import fill
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class CommandIndex:
         return self._inner
 
     def _call(self, step: str, package: Package, version: str, artifacts: Mapping[str, str]) -> _Call:
-        kept = self.workspace.root / DIST_DIRECTORY / package.name
+        kept = self.workspace.root / DIST_DIRECTORY / directory_name(package.name)
         return _Call(step, package, version, self.workspace.root, kept, artifacts, self.name)
 
 

@@ -19,6 +19,7 @@ from releasekit.logging import get_logger
 from releasekit.pipeline.aside import earlier_runs, kept_directories
 from releasekit.pipeline.build import DIST_DIRECTORY, digests_in, keep_whole
 from releasekit.pipeline.outcome import UNDECIDED
+from releasekit.state.beside import directory_name
 from releasekit.state.history import read_history
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Earlier:
         Raises:
             OSError: They could not be copied.
         """
-        return _copy(self.path, self.path.parent / DIST_DIRECTORY / package, artifacts)
+        return _copy(self.path, package, artifacts)
 
 
 def find_kept(path: Path, package: str, artifacts: Mapping[str, str]) -> Path | None:
@@ -125,19 +126,19 @@ def bring_back(path: Path, plan: RunState) -> None:
     Raises:
         ReleaseKitError: It could not be copied (`E.FILE_FAILED`).
     """
-    dist = path.parent / DIST_DIRECTORY
     try:
         for name in plan.pending_packages():
-            _copy(path, dist / name, plan[name].artifacts)
+            _copy(path, name, plan[name].artifacts)
     except OSError as error:
-        message = f"the built files of an earlier run could not be copied to {dist}: {error}"
+        message = f"the built files of an earlier run could not be copied to {path.parent / DIST_DIRECTORY}: {error}"
         raise ReleaseKitError(
             E.FILE_FAILED, message, "mend the disk (space? permissions?) and run the same command again"
         ) from error
 
 
-def _copy(path: Path, final: Path, artifacts: Mapping[str, str]) -> bool:
-    found = find_kept(path, final.name, artifacts)
+def _copy(path: Path, package: str, artifacts: Mapping[str, str]) -> bool:
+    final = path.parent / DIST_DIRECTORY / directory_name(package)
+    found = find_kept(path, package, artifacts)
     if found is None or found == Path(os.path.realpath(final)):
         return found is not None
     fresh = final.with_name(f"{final.name}.building-{secrets.token_hex(8)}")

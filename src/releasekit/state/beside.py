@@ -20,8 +20,23 @@ DIST_DIRECTORY: Final = ".releasekit-dist"
 SUMMARY_FILENAME: Final = ".releasekit-summary.json"
 """What a completed run leaves for the next job, beside its state file: see `report.summary`."""
 
+_NOT_IN_DIRECTORIES: Final = re.compile(r"[^A-Za-z0-9@_~-]")
 _TIME: Final = "%Y%m%dT%H%M%S.%fZ"
 _ASIDE: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
+
+
+def directory_name(package: str) -> str:
+    """Write a package's name so that it names one directory, in no other and not that of another package.
+
+    Names of Python packages stay as they are; of a scoped npm package it is ``@scope+name``. No dot is left, so what
+    stands behind one is no package's.
+    """
+    parts = (_NOT_IN_DIRECTORIES.sub(_percent_encoded, part) for part in package.split("/"))
+    return "+".join(parts)
+
+
+def _percent_encoded(character: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in character[0].encode())
 
 
 def new_suffix() -> str:
@@ -50,4 +65,4 @@ def kept_directories(path: Path, package: str) -> Iterator[Path]:
     dist = Path(os.path.realpath(path)).parent / DIST_DIRECTORY
     aside = (other for other in dist.parent.glob(f"{dist.name}.*") if _ASIDE.fullmatch(other.name[len(dist.name) :]))
     for directory in (dist, *sorted(aside, reverse=True)):
-        yield directory / package
+        yield directory / directory_name(package)

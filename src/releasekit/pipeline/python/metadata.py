@@ -7,14 +7,10 @@ than a bounded part of it or runs for longer than its limits allow.
 from __future__ import annotations
 
 import errno
-import gzip
-import lzma
 import math
 import re
-import struct
 import tarfile
 import zipfile
-import zlib
 from email.parser import BytesParser
 from typing import TYPE_CHECKING, Final
 
@@ -24,30 +20,16 @@ from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from releasekit.pipeline.archives import BROKEN, MAX_MEMBERS, MAX_METADATA, MAX_UNPACKED, MetadataError, SmallReads
 from releasekit.pipeline.python.names import Release
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_METADATA: Final = 4 << 20
-"""Bytes of one file of metadata: a long README is a hundredth of it."""
-
-MAX_MEMBERS: Final = 1 << 16
-"""Files in an sdist, as far as it has to be read."""
-
-MAX_UNPACKED: Final = 4 << 30
-"""Bytes that these unpack to."""
+__all__ = ["MetadataError", "identify", "requirements"]
 
 MAX_TAGS: Final = 1000
 """Tags of a wheel, which a few dots multiply: those of the largest are some dozens."""
-
-_MAX_HEADERS: Final = 256 << 20  # bytes of an sdist that are not skipped
-
-_BROKEN: Final = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile),
-    *(struct.error, NotImplementedError, RuntimeError, ValueError, OverflowError, MemoryError),
-)
-"""What the standard library's readers raise for archives that are none, or encrypted, or packed in an unknown way."""
 
 _METHODS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """Those that the wheel format has, and the only ones of which zipfile unpacks no more than it is asked for."""
@@ -55,10 +37,6 @@ _METHODS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _METADATA: Final = re.compile(r"[^/]+\.dist-info/METADATA")
 _WHEEL: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
 _PKG_INFO: Final = "PKG-INFO"
-
-
-class MetadataError(Exception):
-    """A file whose metadata can't be read, or is not what its name says; the text goes on behind the file's name."""
 
 
 def identify(path: Path) -> Release:
@@ -80,7 +58,7 @@ def identify(path: Path) -> Release:
             with zipfile.ZipFile(path) as archive:
                 return _parse(_in_zip(archive, re.compile(re.escape(f"{path.stem}/{_PKG_INFO}"))))
         return _parse(_in_tar(path))
-    except (*_BROKEN, OSError) as error:
+    except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:  # a seek to before its beginning
             raise
         raise MetadataError(f"can't be read: {str(error) or type(error).__name__}") from error
@@ -97,7 +75,7 @@ def requirements(wheel: Path) -> list[Requirement]:
         with zipfile.ZipFile(wheel) as archive:
             raw, _ = parse_email(_in_zip(archive, _METADATA))
         return [Requirement(line) for line in raw.get("requires_dist", ())]
-    except _BROKEN as error:
+    except BROKEN as error:
         raise MetadataError(f"can't be read: {str(error) or type(error).__name__}") from error
 
 
@@ -142,7 +120,7 @@ def _in_zip(archive: zipfile.ZipFile, wanted: re.Pattern[str]) -> bytes:
 
 def _in_tar(path: Path) -> bytes:
     wanted = f"{path.name.removesuffix('.tar.gz')}/{_PKG_INFO}"
-    with _SmallReads(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
+    with SmallReads(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
         seen = 0
         while member := archive.next():
             seen += 1
@@ -152,21 +130,6 @@ def _in_tar(path: Path) -> bytes:
             if member.name == wanted and member.isreg() and (stream := archive.extractfile(member)):
                 return _bounded(stream.read(MAX_METADATA + 1))
     raise MetadataError(f"has no {wanted}")
-
-
-class _SmallReads(gzip.GzipFile):
-    """A gzip file of which no more is unpacked at a time than metadata may have: a header may ask for any amount.
-
-    What is skipped does not count.
-    """
-
-    _left = _MAX_HEADERS
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= min(MAX_METADATA + tarfile.BLOCKSIZE, self._left):
-            raise MetadataError(f"has a header that is larger than {MAX_METADATA} bytes, or too many of them")
-        self._left -= size
-        return super().read(size)
 
 
 def _bounded(data: bytes) -> bytes:
