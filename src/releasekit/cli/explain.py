@@ -82,11 +82,16 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     E.INDEX_UNKNOWN: (
         "--index takes the name of a [[tool.uv.index]] in the workspace's pyproject.toml (of an [[index]] in its "
         "uv.toml, if it has one) that has a url and a publish-url; or `pypi`; or a directory, which is written with a "
-        "slash unless it exists already."
+        "slash unless it exists already. For an npm workspace it takes `npm`, which is the registry that npm itself "
+        "would use there, or a directory."
     ),
     E.INDEX_UNREADABLE: (
         "The index was asked which files it has, and gave no usable answer. Check its url, the network and the "
         "credentials for reading. Nothing is sent to an index that can't be read back."
+    ),
+    E.NPM_MISSING: (
+        "npm workspaces are packed and published by the program npm, those with a pnpm-workspace.yaml are packed by "
+        "pnpm. Put it on PATH: npm comes with Node.js, pnpm with `npm install --global pnpm` or corepack."
     ),
     E.PUBLISH_FAILED: (
         "The upload was refused or did not get through; what uv or the system said is in the message. The next "
@@ -115,7 +120,9 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "install: it is not in this run, and the index does not have it. Or it is in this run, but when the run began "
         "nothing said so: what only a build tells is read from uv.lock, and that is old. Nothing was uploaded. Release "
         "what is required too, mend the requirement, or have uv.lock written anew (`uv lock --refresh-package NAME`, "
-        "since a plain `uv lock` may not build again), commit it, and start over with --fresh."
+        "since a plain `uv lock` may not build again), commit it, and start over with --fresh. In an npm package it "
+        "may also be what only its workspace understands, like `workspace:^` packed by npm, or `file:../core`: write a "
+        "range of versions, or have pnpm pack it."
     ),
     E.SELECTION_EMPTY: (
         "A pattern of --only or --exclude matches no package. It may be mistyped, and what was to be left out would "
@@ -197,11 +204,14 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "dependency groups ask for makes no circle: `releasekit plan` notes where it is not waited for."
     ),
     E.WORKSPACE_INVALID: (
-        "A pyproject.toml, uv.toml or uv.lock is not what it should be, or what a release needs is known only after a "
-        "build; the message names the file and the key. Dynamic dependencies are taken from uv.lock, which `uv lock` "
-        "writes."
+        "A pyproject.toml, uv.toml, uv.lock, package.json or pnpm-workspace.yaml is not what it should be, or what a "
+        "release needs is known only after a build; the message names the file and the key. Dynamic dependencies are "
+        "taken from uv.lock, which `uv lock` writes."
     ),
-    E.WORKSPACE_NOT_FOUND: ("There is no uv workspace in that directory: no pyproject.toml, or no package in it."),
+    E.WORKSPACE_NOT_FOUND: (
+        "There is no workspace of uv, npm or pnpm in that directory: no pyproject.toml and no package.json, or no "
+        "package in it."
+    ),
 }
 
 

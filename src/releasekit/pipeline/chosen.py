@@ -27,10 +27,11 @@ def load_selected(root: Path, selection: Selection, *, uncommitted: bool = False
         ReleaseKitError: It can't be released as it is written, see `Ecosystem.load`; a pattern matches nothing
             (`E.SELECTION_EMPTY`); or git does not know the commit (`E.GIT_FAILED`).
     """
-    workspace = ecosystem_of(root).load(root)
+    ecosystem = ecosystem_of(root)
+    workspace = ecosystem.load(root)
     since, packages = selection.since, workspace.packages
     changed = changed_since(workspace.root, since, packages, uncommitted=uncommitted) if since else ()
-    return select(workspace, selection, changed)
+    return select(workspace, selection, changed, ecosystem.spell)
 
 
 def changed_since(root: Path, ref: str, packages: Mapping[str, Package], *, uncommitted: bool = False) -> set[str]:

@@ -58,6 +58,7 @@ class ByCommands:
     def __init__(self, inner: Ecosystem) -> None:
         self.inner = inner
         self.name = inner.name
+        self.takes_wheels = inner.takes_wheels
 
     def is_in(self, root: Path) -> bool:
         """See `Ecosystem.is_in`."""
@@ -67,9 +68,13 @@ class ByCommands:
         """See `Ecosystem.load`."""
         return self.inner.load(root)
 
-    def require_tools(self) -> None:
+    def spell(self, pattern: str) -> str:
+        """See `Ecosystem.spell`."""
+        return self.inner.spell(pattern)
+
+    def require_tools(self, root: Path) -> None:
         """See `Ecosystem.require_tools`."""
-        self.inner.require_tools()
+        self.inner.require_tools(root)
 
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
         """See `Ecosystem.choose_index`. If commands do all of it, any name will do."""

@@ -20,7 +20,7 @@ _OURS: Final = ".releasekit-"
 _BUILT: Final = {"build", "dist", ".eggs"}
 """Directories, besides ``*.egg-info``, that build backends make in a package's directory."""
 
-_DISTRIBUTIONS: Final = (".whl", ".tar.gz")
+_DISTRIBUTIONS: Final = (".whl", ".tar.gz", ".tgz")
 _SHOWN: Final = 5  # files of many
 
 

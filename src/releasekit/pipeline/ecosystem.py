@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from releasekit.workspace import Package, Workspace
 
 
-FOLDERS: Final = ("python",)
+FOLDERS: Final = ("python", "npm")
 """The ecosystems there are; of a directory that has a workspace of several, the first is taken."""
 
 
@@ -50,9 +50,11 @@ class Ecosystem(Protocol):
 
     Attributes:
         name: What it is called, for messages.
+        takes_wheels: Whether files that were built elsewhere can be given to a release: see `wheels`.
     """
 
     name: str
+    takes_wheels: bool
 
     def is_in(self, root: Path) -> bool:
         """Tell whether a directory has a workspace of this kind, or something that was meant to be one."""
@@ -71,8 +73,11 @@ class Ecosystem(Protocol):
             ReleaseKitError: There is none of that name, or it can't be published to (`E.INDEX_UNKNOWN`).
         """
 
-    def require_tools(self) -> None:
-        """Make sure that the programs are there that will be needed.
+    def spell(self, pattern: str) -> str:
+        """Write a pattern of packages' names as they themselves are written in a `Workspace`."""
+
+    def require_tools(self, root: Path) -> None:
+        """Make sure that the programs are there that will be needed for a workspace.
 
         Raises:
             ReleaseKitError: One is missing.
@@ -127,5 +132,9 @@ class Ecosystem(Protocol):
 
 def ecosystem_of(root: Path) -> Ecosystem:
     """Tell how the packages of a directory's workspace are made and sent; the first way if it has none of any kind."""
-    known = [cast("Ecosystem", import_module(f"releasekit.pipeline.{folder}").ECOSYSTEM) for folder in FOLDERS]
-    return ByCommands(next((each for each in known if each.is_in(root)), known[0]))
+    found = (folder for folder in FOLDERS if _in(folder).is_in(root))  # imports no more than it must
+    return ByCommands(_in(next(found, FOLDERS[0])))
+
+
+def _in(folder: str) -> Ecosystem:
+    return cast("Ecosystem", import_module(f"releasekit.pipeline.{folder}").ECOSYSTEM)

@@ -72,7 +72,7 @@ async def forecast(request: Request) -> list[Forecast]:
         ReleaseKitError: The release would be refused, for the same reason.
     """
     plan = make_plan(request, look_only=True)
-    plan.ecosystem.require_tools()
+    plan.ecosystem.require_tools(plan.workspace.root)
     async with contextlib.aclosing(plan.index):
         run = plan.run
         begins = request.fresh or not there_is_a_run(plan.path)

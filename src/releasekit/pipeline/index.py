@@ -44,7 +44,8 @@ class Index(Protocol):
                 other digests than sha256 compares these files with them.
 
         Returns:
-            File name → sha256 in hex; nothing for a package or a version that is not there.
+            File name → sha256 in hex; nothing for a package or a version that is not there. An empty string for a file
+            of which nothing is expected, where the index shows another digest and the file would have to be read.
 
         Raises:
             StepError: The index could not be read.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from releasekit.errors import ReleaseKitError
+from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
 from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
@@ -128,7 +128,7 @@ async def release(
             (`E.STATE_NOT_DURABLE`).
     """
     plan = make_plan(request)
-    plan.ecosystem.require_tools()  # now, rather than in the middle
+    plan.ecosystem.require_tools(plan.workspace.root)  # now, rather than in the middle
     async with contextlib.aclosing(plan.index):
         with await open_run(
             plan.path,
@@ -169,6 +169,9 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     head = git.head(workspace.root)
     git.refuse_tracked(path, journal_path(path))
     ecosystem = ecosystem_of(workspace.root)
+    if request.wheels and not ecosystem.takes_wheels:
+        message = f"--wheels is for Python packages, and {workspace.root} has a workspace of {ecosystem.name}"
+        raise ReleaseKitError(E.WHEELS_REFUSED, message, "leave it out: every package is built here")
     index = ecosystem.choose_index(request.index, workspace, look_only=look_only)
     run = declare(workspace, head.sha, index.identity)
     if not request.allow_dirty:

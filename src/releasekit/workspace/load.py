@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _PRIVATE: Final = "Private ::"
 _NO_PACKAGE: Final = "tool.uv.package is false"
 _HAS_CLASSIFIER: Final = "it has the classifier"
+BY_PACKAGE_JSON: Final = "its package.json "
+"""How the reasons begin for which a package.json says that a package is not to be released."""
+
 _NOT_BUILT: Final = "it has no [build-system], so uv does not build it"
 
 
@@ -179,7 +182,7 @@ def _skip_reason(member: Member) -> str:
 
 def is_left_out(reason: str) -> bool:
     """Tell whether a package was skipped by what is asked for or its pyproject.toml says, not by hand or the index."""
-    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, *REASONS))
+    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, BY_PACKAGE_JSON, *REASONS))
 
 
 def _refuse_dynamic(member: Member) -> None:

@@ -1,7 +1,7 @@
 """Which packages a user wants to release: patterns of names, and what has changed.
 
-A pattern is a name with ``*``, ``?`` and ``[abc]``, as in a shell; names are compared in their canonical form. Pure:
-who asks git which packages have changed is `pipeline.changed`.
+A pattern is a name with ``*``, ``?`` and ``[abc]``, as in a shell; where names have a canonical form, they are compared
+in that. Pure: who asks git which packages have changed is `pipeline.chosen`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from releasekit.errors import E, ReleaseKitError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from releasekit.workspace.load import Package, Workspace
 
@@ -42,13 +42,24 @@ class Selection:
     since: str = ""
 
 
-def select(workspace: Workspace, selection: Selection, changed: Collection[str] = ()) -> Workspace:
+def canonical_pattern(pattern: str) -> str:
+    """Write a pattern of names of Python packages in their canonical form."""
+    return re.sub(r"[-_.]+", "-", pattern).lower()
+
+
+def select(
+    workspace: Workspace,
+    selection: Selection,
+    changed: Collection[str] = (),
+    spell: Callable[[str], str] = canonical_pattern,
+) -> Workspace:
     """Leave out what is not chosen, each package with the reason; what is left out anyway keeps its own.
 
     Args:
         workspace: The packages.
         selection: What is chosen.
         changed: With `since`, the names of the packages whose files have changed.
+        spell: Writes a pattern as names are written.
 
     Raises:
         ReleaseKitError: A pattern matches no package (`E.SELECTION_EMPTY`): it may be mistyped, and a package that was
@@ -56,7 +67,7 @@ def select(workspace: Workspace, selection: Selection, changed: Collection[str] 
     """
     for option, patterns in (("--only", selection.only), ("--exclude", selection.exclude)):
         for pattern in patterns:
-            if not any(_matches(name, pattern) for name in workspace.packages):
+            if not any(fnmatchcase(name, spell(pattern)) for name in workspace.packages):
                 raise ReleaseKitError(
                     E.SELECTION_EMPTY,
                     f"{option} {pattern!r} matches no package of {workspace.root}",
@@ -64,24 +75,20 @@ def select(workspace: Workspace, selection: Selection, changed: Collection[str] 
                 )
     touched = _with_requirers(workspace.packages, changed) if selection.since else ()
     packages = {
-        name: package if package.skip_reason else replace(package, skip_reason=_reason(name, selection, touched))
+        name: package if package.skip_reason else replace(package, skip_reason=_reason(name, selection, touched, spell))
         for name, package in workspace.packages.items()
     }
     return replace(workspace, packages=MappingProxyType(packages))
 
 
-def _reason(name: str, selection: Selection, touched: Collection[str]) -> str:
-    if pattern := next((each for each in selection.exclude if _matches(name, each)), ""):
+def _reason(name: str, selection: Selection, touched: Collection[str], spell: Callable[[str], str]) -> str:
+    if pattern := next((each for each in selection.exclude if fnmatchcase(name, spell(each))), ""):
         return f"{_EXCLUDED}{pattern}"
-    if selection.only and not any(_matches(name, each) for each in selection.only):
+    if selection.only and not any(fnmatchcase(name, spell(each)) for each in selection.only):
         return f"{_NOT_AMONG}{', '.join(selection.only)}"
     if selection.since and name not in touched:
         return f"{_UNCHANGED}{selection.since}"
     return ""
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, re.sub(r"[-_.]+", "-", pattern).lower())
 
 
 def _with_requirers(packages: Mapping[str, Package], changed: Collection[str]) -> set[str]:

@@ -11,7 +11,7 @@ from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python import indexes, release_files
 from releasekit.pipeline.python.build_requirements import CONSTRAINTS_FILENAME, offer_built
 from releasekit.pipeline.python.provided import refuse_missing
-from releasekit.workspace import load_workspace
+from releasekit.workspace import canonical_pattern, load_workspace
 from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError, read
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Python:
     """See `Ecosystem`."""
 
     name = "Python"
+    takes_wheels = True
 
     def is_in(self, root: Path) -> bool:
         """See `Ecosystem.is_in`. A pyproject.toml may be there only for the settings of tools."""
@@ -48,7 +49,11 @@ class Python:
         """See `Ecosystem.choose_index`."""
         return indexes.choose_index(name, workspace, look_only=look_only)
 
-    def require_tools(self) -> None:
+    def spell(self, pattern: str) -> str:
+        """See `Ecosystem.spell`."""
+        return canonical_pattern(pattern)
+
+    def require_tools(self, root: Path) -> None:  # noqa: ARG002  # as the protocol has it
         """See `Ecosystem.require_tools`."""
         process.find_uv()
 
