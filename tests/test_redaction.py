@@ -244,3 +244,39 @@ def test_a_long_text_takes_time_in_proportion(hostile: str) -> None:
     redact(hostile, {"TOKEN": ODD, "PASSWORD": CANARY})
 
     assert time.process_time() - before < 2  # quadratic time would be minutes
+
+
+NPM_TOKEN = "npm_" + "a1B2c3D4e5F6" * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"token {NPM_TOKEN} is bad", f"token {REDACTED} is bad"),
+        ("npm_config_registry and npm_abc", "npm_config_registry and npm_abc"),
+        ("//host/:_authToken=abc-1", f"//host/:_authToken={REDACTED}"),
+        ("//host/:_authToken = 'abc-1'", f"//host/:_authToken = '{REDACTED}'"),
+        ('{"_authToken": "abc-1", "x": 1}', f'{{"_authToken": "{REDACTED}", "x": 1}}'),
+        ("_auth=dTpw\n_password=eHl6", f"_auth={REDACTED}\n_password={REDACTED}"),
+        ("write //host/:_authToken=${NPM_TOKEN}", "write //host/:_authToken=${NPM_TOKEN}"),
+        ("always_auth=true", "always_auth=true"),
+    ],
+)
+def test_what_npm_calls_a_token_or_a_password_is_redacted(text: str, shown: str) -> None:
+    assert redact(text, {}) == shown
+
+
+def test_what_a_file_of_npms_settings_has_is_redacted_wherever_it_stands(tmp_path: Path) -> None:
+    npmrc = tmp_path / ".npmrc"
+    npmrc.write_text(
+        f"registry=http://127.0.0.1/\n//a/:_authToken={CANARY}\n//b/:_password={b64('hunter-2-hunter')}\n"
+        f"//c/:_auth={b64('me:correct-horse')}\n//d/:_authToken=${{NPM_TOKEN}}\n//e/:_password=abc\n//f/:username=alice\n"
+    )
+    redaction.keep_npmrc_secret(npmrc, tmp_path, tmp_path / "none")
+
+    said = f"You said {CANARY}, {b64('hunter-2-hunter')}, hunter-2-hunter, correct-horse, abc, ${{NPM_TOKEN}}, alice"
+    assert redact(said, {}) == f"You said {', '.join([REDACTED] * 4)}, abc, ${{NPM_TOKEN}}, alice"
+
+
+def test_a_variable_with_npms_basic_authentication_is_a_secret() -> None:
+    assert redact(f"a {CANARY}", {"npm_config__auth": CANARY, "NPM_CONFIG_ALWAYS_AUTHOR": "a"}) == f"a {REDACTED}"

@@ -3,7 +3,7 @@
 Secrets are known from the environment, from the netrc file, and from who calls `keep_secret`. A server or a tool may
 say them again in another form: percent-encoded as in a URL, in base64 as Basic authentication has them, escaped as in
 JSON or HTML. All of these are looked for. What looks like credentials is blanked out too, known or not: the user part
-of a URL, and what follows ``Authorization:``, ``Basic`` or ``Bearer``.
+of a URL, what follows ``Authorization:``, ``Basic`` or ``Bearer``, and npm's tokens and settings of that kind.
 
 Redact a text before it is cut, wrapped or escaped: a secret is found only whole.
 """
@@ -31,7 +31,7 @@ SHORTEST_WORD: Final = 3
 One that is still shorter would be found in every version, and where it is blanked out would tell what it is."""
 
 _SHORTEST_TOKEN: Final = 16  # characters; a shorter user without a password is rather a name
-_SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|KEY(?![A-Z])|CREDENTIAL|_AUTH$", re.IGNORECASE)
 _UV_SECRET: Final = re.compile(r"UV_(?:PUBLISH|INDEX_\w+)_(?:PASSWORD|TOKEN)")
 _USER_INFO: Final = re.compile(
     r"(?<=://)"
@@ -44,6 +44,10 @@ _NETRC_PASSWORD: Final = re.compile(r'(?<!\S)password\s+("(?:[^"\\]|\\.)*"|\S+)'
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _SAID: Final = re.compile(r"\b(basic|bearer)(\s+)([A-Za-z0-9+/_.~-]{5,}[A-Za-z0-9+/_~-]={0,2})", re.IGNORECASE)
 _HEADER: Final = re.compile(r"(\bauthorization[\"']?\s*[:=]\s*[\"']*)[^\s\"',;][^\n\"',;]*", re.IGNORECASE)
+_NPM_TOKEN: Final = re.compile(r"\bnpm_[A-Za-z0-9]{36,}")
+_NPM_SETTING: Final = re.compile(
+    r"((?<!\w)_(?:auth|authToken|password)[\"']?\s*[:=]\s*[\"']?)(?!\$\{|…)([^\s\"',;]+)"  # ${…} names a variable
+)
 _ESCAPES: Final = re.compile(r"%[0-9A-F]{2}")
 _HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _UNESCAPED: Final = ("", "/", "!$&'()*+,", "!$%&'()*+,", "!$&'()*+,;=")
@@ -76,12 +80,22 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
         alone = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
         text = re.sub(rf"(?<!\w)(?:{alone})(?!\w)", REDACTED, text)
     text = _HEADER.sub(rf"\1{REDACTED}", _SAID.sub(_without_credentials, text))
+    text = _NPM_SETTING.sub(rf"\1{REDACTED}", _NPM_TOKEN.sub(REDACTED, text))
     return _USER_INFO.sub(REDACTED, text)
 
 
 def keep_secret(*urls: str) -> None:
     """Have the passwords in some URLs, and the tokens in their queries, redacted from now on, wherever they stand."""
     _kept.update(_of_urls(urls))
+
+
+def keep_npmrc_secret(*files: Path) -> None:
+    """Have the credentials in some files of npm's settings redacted from now on; what can't be read has none."""
+    for file in files:
+        for _, value in _NPM_SETTING.findall(_text(file)):
+            # A password, and `user:password`, stand there in base64.
+            decoded = {value, *_decoded(value)}
+            _kept.update(each for each in decoded if len(each) >= SHORTEST_SECRET)
 
 
 def netrc_of(environ: Mapping[str, str]) -> Path | None:
@@ -134,13 +148,26 @@ def _of_urls(urls: Iterable[str]) -> Iterator[str]:
 @cache  # it is read once, however much is logged
 def _of_netrc(path: Path) -> frozenset[str]:
     """Read the passwords, without a parser: what one refuses, another tool may still read."""
+    found = {form for each in _NETRC_PASSWORD.findall(_text(path)) for form in (each, each.strip('"'), _unquoted(each))}
+    return frozenset(password for password in found if len(password) >= SHORTEST_SECRET)
+
+
+def _text(path: Path) -> str:
     try:
         # Never a pipe, which can be read but once.
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     except OSError:
-        return frozenset()
-    found = {form for each in _NETRC_PASSWORD.findall(text) for form in (each, each.strip('"'), _unquoted(each))}
-    return frozenset(password for password in found if len(password) >= SHORTEST_SECRET)
+        return ""
+
+
+def _decoded(value: str) -> Iterator[str]:
+    """Give what a value has in base64, and of that what follows a user's name."""
+    try:
+        text = base64.b64decode(value, validate=True).decode()
+    except ValueError:
+        return
+    yield text
+    yield text.partition(":")[2]
 
 
 def _unquoted(word: str) -> str:

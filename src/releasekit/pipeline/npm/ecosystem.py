@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.directory_index import find_directory
 from releasekit.pipeline.npm import members, names, pack, tarball, workspace
-from releasekit.pipeline.npm.programs import find_npm, find_pnpm
+from releasekit.pipeline.npm.programs import config_files, find_npm, find_pnpm
 from releasekit.pipeline.npm.provided import refuse_missing
 from releasekit.pipeline.npm.registry import NPM, Registry
 from releasekit.pipeline.npm.settings import read_settings
 from releasekit.pipeline.npm.verdict import untagged
 from releasekit.pipeline.outcome import StepError
-from releasekit.redaction import redact
+from releasekit.redaction import keep_npmrc_secret, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +39,7 @@ class Npm:
 
     def load(self, root: Path) -> Workspace:
         """See `Ecosystem.load`."""
+        keep_npmrc_secret(*config_files(root))  # before anything runs that could say it
         return workspace.load_workspace(root)
 
     def spell(self, pattern: str) -> str:

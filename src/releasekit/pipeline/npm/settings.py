@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,12 +16,11 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.npm import names
 from releasekit.pipeline.npm.package_json import FILENAME, read, read_pnpm
 from releasekit.pipeline.npm.programs import environ, find_npm
-from releasekit.redaction import keep_secret, redact
+from releasekit.redaction import keep_npmrc_secret, keep_secret, redact
 from releasekit.workspace.pyproject import InvalidWorkspaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from releasekit.workspace import Workspace
 
@@ -68,7 +68,8 @@ def read_settings(workspace: Workspace) -> Settings:
         )
     released = [each for each in workspace.packages.values() if not each.skip_reason]
     scopes = sorted({scope for each in released if (scope := names.scope_of(each.name))})
-    known = _ask(root, ["registry", "tag", *(f"{scope}:registry" for scope in scopes)])
+    known = _ask(root, ["registry", "tag", "globalconfig", *(f"{scope}:registry" for scope in scopes)])
+    keep_npmrc_secret(Path(known.get("globalconfig", "")))
     targets = {}
     for package in released:
         path = package.directory / FILENAME
