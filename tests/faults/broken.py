@@ -79,7 +79,7 @@ def leave_litter() -> None:
 
 def leave_a_process() -> None:
     """Start something that goes on."""
-    subprocess.Popen(["sleep", "10"], start_new_session=True)  # noqa: S607  # any
+    subprocess.Popen(["sleep", "10"], start_new_session=True)  # any
 
 
 def _change(directory: Path) -> None:

@@ -123,13 +123,13 @@ def test_a_directory_of_files_that_git_ignores_is_no_member(tree: Tree) -> None:
     tree.member("packages/a")
     tree.file(".gitignore", "__pycache__/\n")
     tree.file("packages/b/src/__pycache__/b.pyc")
-    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)  # noqa: S607
+    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)
     assert tree.names() == ["a"]
 
 
 def test_a_directory_of_files_that_git_would_take_is_refused(tree: Tree) -> None:
     tree.file("packages/b/src/b.py")
-    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)  # noqa: S607
+    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)
     assert "packages/b, which has no pyproject.toml" in tree.refusal().message
 
 

@@ -128,7 +128,7 @@ def test_a_requirement_that_an_old_lock_does_not_know_stops_the_run(tmp_path: Pa
     tree.file("packages/a/requires.txt")
     tree.file(".gitignore", ".releasekit-*\nout\n")
     assert uv(tree, "lock").returncode == 0
-    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)  # noqa: S607
+    subprocess.run(["git", "init", "--quiet"], cwd=tree.root, check=True)
     tree.file("packages/a/requires.txt", "b==1.0\n")
     workspace = Workspace(tree.root)
     workspace.commit()

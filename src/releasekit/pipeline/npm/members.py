@@ -78,25 +78,25 @@ def find_members(root: Path) -> dict[str, Member]:
 
 
 class _Declared(NamedTuple):
-    """Where a workspace says what its members are: the file, the key, the patterns, and whether their order counts."""
+    """Where a workspace says what its members are: the file, the key, the patterns, and whether they are npm's."""
 
     path: Path
     place: str
     patterns: list[str]
-    in_order: bool
+    of_npm: bool
 
 
 def _declared(root: Path, content: PackageJson | None) -> _Declared | None:
     if pnpm := read_pnpm(root):
-        return _Declared(root / PNPM_FILENAME, "packages", pnpm.packages or [], in_order=False)
+        return _Declared(root / PNPM_FILENAME, "packages", pnpm.packages or [], of_npm=False)
     if content and content.patterns is not None:
-        return _Declared(root / FILENAME, "workspaces", content.patterns, in_order=True)
+        return _Declared(root / FILENAME, "workspaces", content.patterns, of_npm=True)
     return None
 
 
 def _found(root: Path, declared: _Declared) -> list[str]:
     try:
-        return patterns.find(str(root), declared.patterns, in_order=declared.in_order)
+        return patterns.find(str(root), declared.patterns, of_npm=declared.of_npm)
     except patterns.PatternError as error:
         raise InvalidWorkspaceError(declared.path, declared.place, f"has the pattern {error}") from None
     except OSError as error:

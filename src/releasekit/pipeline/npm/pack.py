@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
@@ -21,7 +22,6 @@ from releasekit.pipeline.outcome import StepError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from releasekit.pipeline.ecosystem import Build
 
@@ -46,7 +46,7 @@ async def pack(build: Build) -> None:
     content = await asyncio.to_thread(read, directory / FILENAME)
     if _BEFORE_PACKING in (content.scripts or {}) and not await _ignores_scripts(directory, variables, build.timeout):
         await _run([program, "run", _BEFORE_PACKING], build, variables, deadline)
-    await _run([program, "pack", "--pack-destination", str(build.target)], build, variables, deadline)
+    await _run([program, "pack", f"--pack-destination={build.target}"], build, variables, deadline)
 
 
 async def _ignores_scripts(directory: Path, variables: Mapping[str, str | None], timeout: float) -> bool:  # noqa: ASYNC109  # see `process.run`
@@ -60,8 +60,7 @@ async def _ignores_scripts(directory: Path, variables: Mapping[str, str | None],
 
 async def _run(command: Sequence[str], build: Build, variables: Mapping[str, str | None], deadline: float) -> None:
     name, directory = build.package.name, build.package.directory
-    shown = " ".join([command[0].rpartition("/")[2], *command[1:3]])
-    shown = shown.removesuffix(" --pack-destination")
+    shown = " ".join([Path(command[0]).name, *(word for word in command[1:] if not word.startswith("-"))])
     left = max(0.0, deadline - time.monotonic())
     try:
         await process.run(command, cwd=directory, environ=variables, timeout=left)
