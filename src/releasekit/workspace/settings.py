@@ -48,6 +48,9 @@ SECONDS: Final[Mapping[str, Seconds]] = MappingProxyType(
 
 ALLOW_DIRTY: Final = "allow-dirty"
 EXCLUDE: Final = "exclude"
+FOR_EVERY_PACKAGE: Final = (*SECONDS, ALLOW_DIRTY)
+"""The keys that the command line has too, and there speak of every package."""
+
 DEFAULT: Final = "default"
 COMMAND_LINE: Final = "command line"
 

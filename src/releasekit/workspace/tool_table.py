@@ -41,7 +41,7 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class RootTable(NamedTuple):
-    """What the root's table says.
+    """What the root's table says, by key.
 
     Attributes:
         of_packages: What holds for every package that says nothing else.
