@@ -14,7 +14,7 @@ from tests.support import digests
 from releasekit.errors import E
 from releasekit.persistence import atomic
 from releasekit.pipeline.directory_index import DirectoryIndex
-from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.outcome import FileConflictError, StepError
 from releasekit.pipeline.python import names
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_other_content_is_never_overwritten(index: DirectoryIndex, built: list[P
     theirs = files(index)[SDIST]
     built[0].write_text("other content")
 
-    with pytest.raises(ConflictError) as caught:
+    with pytest.raises(FileConflictError) as caught:
         upload(index, built)
 
     assert files(index) == {SDIST: theirs}

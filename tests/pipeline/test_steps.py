@@ -13,7 +13,7 @@ from tests.pipeline.doubles import C, MemoryIndex, make_package
 from releasekit.errors import E
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.built import Built
-from releasekit.pipeline.outcome import ConflictError, NotShownError, RebuiltError, StepError, TransientError
+from releasekit.pipeline.outcome import FileConflictError, NotShownError, RebuiltError, StepError, TransientError
 from releasekit.pipeline.patience import Patience
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.steps import IndexSteps, ask
@@ -163,7 +163,7 @@ def test_what_may_have_been_sent_and_is_built_again_the_same_goes_on(tmp_path: P
 def test_other_content_on_the_index_is_a_conflict_before_anything_is_built(tmp_path: Path) -> None:
     bench = Bench(tmp_path, {SDIST: C})
 
-    with pytest.raises(ConflictError):
+    with pytest.raises(FileConflictError):
         bench.build(BUILT)
 
     assert bench.builder.builds == 0
@@ -181,7 +181,7 @@ def test_nothing_is_sent_over_other_content(tmp_path: Path) -> None:
     bench = Bench(tmp_path, {SDIST: C})
     keep(bench.directory)
 
-    with pytest.raises(ConflictError):
+    with pytest.raises(FileConflictError):
         bench.publish()
 
     assert bench.index.sent == []
@@ -255,7 +255,7 @@ def test_verifying_gives_up_after_its_patience_and_says_what_is_missing(tmp_path
 def test_other_content_shown_while_verifying_is_a_conflict_at_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path, BUILT | {WHEEL: C})
 
-    with pytest.raises(ConflictError):
+    with pytest.raises(FileConflictError):
         bench.verify(patience=900.0)
 
     assert bench.index.asked == 1
@@ -288,7 +288,7 @@ def test_a_refused_upload_is_a_conflict_when_the_index_has_other_content(tmp_pat
     keep(bench.directory)
     bench.index.refuses = StepError(E.PUBLISH_FAILED, "it exists")
 
-    with pytest.raises(ConflictError, match="0000"):
+    with pytest.raises(FileConflictError, match="0000"):
         bench.publish()
 
 
@@ -296,9 +296,9 @@ def test_a_refused_upload_is_a_conflict_when_the_index_has_other_content(tmp_pat
 def test_a_conflict_that_only_uv_sees_stays_one_when_a_part_was_taken(tmp_path: Path) -> None:
     bench = Bench(tmp_path, {}, {SDIST: BUILT[SDIST]})
     keep(bench.directory)
-    bench.index.refuses = ConflictError(WHEEL, BUILT[WHEEL], C, "memory")
+    bench.index.refuses = FileConflictError(WHEEL, BUILT[WHEEL], C, "memory")
 
-    with pytest.raises(ConflictError) as caught:
+    with pytest.raises(FileConflictError) as caught:
         bench.publish()
 
     assert caught.value.code is E.INDEX_CONFLICT

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.errors import E
 from releasekit.persistence import atomic
-from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.outcome import FileConflictError, StepError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -111,7 +111,7 @@ class DirectoryIndex:
                 except FileExistsError:
                     ours, theirs = sha256(path), sha256(target)
                     if ours != theirs:
-                        raise ConflictError(path.name, ours, theirs, self.name) from None
+                        raise FileConflictError(path.name, ours, theirs, self.name) from None
         except OSError as error:
             raise StepError(
                 E.PUBLISH_FAILED,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
+from releasekit.pipeline.commands import ByCommands
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
@@ -126,4 +128,4 @@ class Ecosystem(Protocol):
 def ecosystem_of(root: Path) -> Ecosystem:
     """Tell how the packages of a directory's workspace are made and sent; the first way if it has none of any kind."""
     known = [cast("Ecosystem", import_module(f"releasekit.pipeline.{folder}").ECOSYSTEM) for folder in FOLDERS]
-    return next((each for each in known if each.is_in(root)), known[0])
+    return ByCommands(next((each for each in known if each.is_in(root)), known[0]))

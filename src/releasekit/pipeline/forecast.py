@@ -109,7 +109,8 @@ async def _of(package: PackageState, plan: Plan) -> Forecast:
         action = Action.SEND if missing else Action.VERIFY
         return Forecast(package.name, package.version, action, tuple(missing))
     except ConflictError as error:
-        return Forecast(package.name, package.version, Action.CONFLICT, (error.filename,), error.message)
+        files = (error.filename,) if error.filename else ()
+        return Forecast(package.name, package.version, Action.CONFLICT, files, error.message)
 
 
 async def _confirmed(package: PackageState, plan: Plan) -> Forecast:

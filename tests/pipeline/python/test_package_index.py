@@ -19,7 +19,7 @@ from tests.support import INDEX, Workspace, digests
 from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.build import Builder
-from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
+from releasekit.pipeline.outcome import FileConflictError, StepError, TransientError
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.python.package_index import PackageIndex
 from releasekit.redaction import REDACTED
@@ -113,7 +113,7 @@ def test_other_content_on_the_server_is_a_conflict_when_uv_is_the_first_to_see_i
     paths = build_core(indexed)
     (served[1] / paths[1].name).write_bytes(b"other content")
 
-    with pytest.raises(ConflictError) as caught:
+    with pytest.raises(FileConflictError) as caught:
         upload(index_of(indexed), paths)
 
     error = caught.value
