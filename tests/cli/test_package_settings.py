@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
-from tests.cli.helpers import OUT, StuckPackage
+from tests.cli.helpers import NAMES, OUT, StuckPackage
 from tests.schemas import checked
 
 from releasekit.cli import plan, publish
@@ -152,3 +152,43 @@ def test_a_package_that_leaves_itself_out_is_skipped_and_a_run_goes_on_only_like
     done = workspace.releasekit(*OUT)
     assert done.returncode == 0, done.stderr
     assert set(workspace.statuses().values()) == {"published", "skipped"}
+
+
+COMMANDS = """
+[tool.releasekit.steps]
+build = ["sh", "-c", 'echo "$0" > "$1/$0.crate"', "{package}", "{out}"]
+publish = ["sh", "-c", 'mkdir -p "$0" && cp "$@" "$0"', "{root}/registry", "{files}"]
+verify = ["sh", "-c", 'for at in "$@"; do cmp -s "$at" "$0/${{at##*/}}" || exit 1; done', "{root}/registry", "{files}"]
+"""
+
+
+def test_commands_of_the_root_do_the_steps_of_every_package_but_where_one_has_its_own(workspace: Workspace) -> None:
+    with (workspace.root / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(COMMANDS)
+    say(workspace, CORE, "steps.build = ['cp', 'pyproject.toml', '{out}/{package}.crate']")
+    (workspace.root / ".gitignore").write_text(".releasekit-*\nregistry/\n")
+    workspace.commit()
+    assert workspace.releasekit("plan", "--index", "anywhere").returncode == 0
+
+    done = workspace.releasekit("publish", "--index", "anywhere")
+
+    assert done.returncode == 0, done.stderr
+    assert set(workspace.statuses().values()) == {"published"}
+    registry = workspace.root / "registry"
+    assert {file.name for file in registry.iterdir()} == {f"{name}.crate" for name in NAMES}
+    assert (registry / f"{NET}.crate").read_text() == f"{NET}\n"
+    assert (registry / f"{CORE}.crate").read_text() == (workspace.root / OF_CORE).read_text()
+
+
+@pytest.mark.parametrize("whose", ["", CORE])
+def test_a_version_that_nobody_would_tell_is_refused(workspace: Workspace, whose: str) -> None:
+    workspace.edit(OF_CORE, 'version = "1.4.0"', 'dynamic = ["version"]')
+    say(workspace, whose, "steps.verify = ['true']")
+
+    for command in (OUT, ("plan",)):
+        refused = workspace.releasekit(*command)
+        assert refused.returncode == 1
+        source = f"packages/{whose}/pyproject.toml" if whose else "pyproject.toml"
+        said = f"the version is dynamic, and {source} has a command that verifies '{CORE}'"
+        assert refused.stderr.startswith(f"error: RK-CONFIG-INVALID: {workspace.root.resolve() / OF_CORE}: {said}")
+    assert workspace.releasekit("plan", "--exclude", CORE).returncode == 0

@@ -36,6 +36,16 @@ WRONG = [
     ("steps.build = 'make dist'", "tool.releasekit.steps.build is 'make dist', not a list of strings"),
     ("steps.build = ['make', 1]", "tool.releasekit.steps.build is ['make', 1], not a list of strings"),
     ('steps.build = ["make", "a\\u0000b"]', "not a list of strings"),
+    (
+        "steps.build = ['make', '{pakage}']",
+        "tool.releasekit.steps.build is wrong: '{pakage}' has {pakage}, which is none",
+    ),
+    ("steps.build = ['make', '{pakage}']", "did you mean {package}?"),
+    ("steps.build = ['make', '{']", "tool.releasekit.steps.build is wrong: '{' is malformed"),
+    (
+        "steps.publish = ['send', 'x{files}']",
+        "steps.publish is wrong: 'x{files}' has {files}, which stands for several",
+    ),
     ("steps.publish = []", "tool.releasekit.steps.publish is [], which names no program"),
     ("steps.verify = ['', 'x']", "tool.releasekit.steps.verify is ['', 'x'], which names no program"),
 ]

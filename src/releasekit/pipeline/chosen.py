@@ -7,12 +7,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import dirty, git
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.workspace import select
 from releasekit.workspace.pyproject import FILENAME
-from releasekit.workspace.settings import COMMAND_LINE
-from releasekit.workspace.tool_table import read_root_table
+from releasekit.workspace.settings import COMMAND_LINE, VERIFY
+from releasekit.workspace.tool_table import TABLE, read_root_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,12 +32,16 @@ def load_selected(root: Path, selection: Selection, said: Values = MappingProxyT
         said: What the command line says of every package.
 
     Raises:
-        ReleaseKitError: It can't be released as it is written, see `Ecosystem.load`; a pattern matches nothing
-            (`E.SELECTION_EMPTY`); or git does not know the commit (`E.GIT_FAILED`).
+        ReleaseKitError: It can't be released as it is written, see `Ecosystem.load`, or as `[tool.releasekit]` says
+            (`E.CONFIG_INVALID`); a pattern matches nothing (`E.SELECTION_EMPTY`); or git does not know the commit
+            (`E.GIT_FAILED`).
     """
     workspace = _resolved(ecosystem_of(root).load(root), said)
     since = selection.since
-    return select(workspace, selection, changed_since(workspace.root, since, workspace.packages) if since else ())
+    changed = changed_since(workspace.root, since, workspace.packages) if since else ()
+    selected = select(workspace, selection, changed)
+    _refuse_untold_versions(selected.packages.values())
+    return selected
 
 
 def _resolved(workspace: Workspace, said: Values) -> Workspace:
@@ -49,6 +54,19 @@ def _resolved(workspace: Workspace, said: Values) -> Workspace:
         for name, package in workspace.packages.items()
     }
     return replace(workspace, packages=MappingProxyType(packages))
+
+
+def _refuse_untold_versions(packages: Iterable[Package]) -> None:
+    """Refuse packages whose version nobody tells: of what a command verifies, the files need not say anything."""
+    for package in packages:
+        if package.dynamic and package.settings.commands.verify and not package.skip_reason:
+            source = package.settings.sources.get(VERIFY, FILENAME)
+            raise ReleaseKitError(
+                E.CONFIG_INVALID,
+                f"{package.directory / FILENAME}: the version is dynamic, and {source} has a command that verifies "
+                f"{package.name!r}, so that its files need not tell it",
+                f"write it down as project.version, or leave {TABLE}.{VERIFY} out",
+            )
 
 
 def changed_since(root: Path, ref: str, packages: Mapping[str, Package]) -> set[str]:

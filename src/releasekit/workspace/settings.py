@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     """Key of the table → its value, checked; the keys of the table `steps` begin with ``steps.``."""
 
 STEPS: Final = "steps"
+VERIFY: Final = f"{STEPS}.verify"
 
 
 class Seconds(NamedTuple):

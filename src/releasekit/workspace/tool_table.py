@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.workspace.placeholders import problem_of
 from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError, read
 from releasekit.workspace.settings import ALLOW_DIRTY, EXCLUDE, SECONDS, STEPS, Commands
 
@@ -153,6 +154,8 @@ def _checked_steps(path: Path, table: object, hint: str) -> Iterator[tuple[str, 
         if not command or not command[0]:
             how = f"leave {step} out to have releasekit do it"
             raise invalid(path, key, f"is {command!r:.100}, which names no program", how)
+        if problem := next(filter(None, map(problem_of, command)), ""):
+            raise invalid(path, key, f"is wrong: {problem}", "the README has what the arguments of a command may name")
         yield key, tuple(command)
 
 
