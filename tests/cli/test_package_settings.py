@@ -81,6 +81,7 @@ def test_a_plan_for_people_says_who_has_settings_of_its_own(workspace: Workspace
     assert "note:" not in workspace.releasekit("plan").stdout
     say(workspace, "", "build-timeout = 10")
     say(workspace, CORE, "build-timeout = 20", "allow-dirty = true")
+    say(workspace, NET, "exclude = true")
 
     lines = workspace.releasekit("plan").stdout.splitlines()
     assert [line for line in lines if line.startswith("note: ")] == [

@@ -14,7 +14,7 @@ from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.report.columns import columns
 from releasekit.workspace.pyproject import FILENAME
-from releasekit.workspace.settings import COMMAND_LINE, DEFAULT
+from releasekit.workspace.settings import COMMAND_LINE, DEFAULT, EXCLUDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,10 +74,10 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, sa
 
 
 def _of_its_own(package: Package) -> Iterator[str]:
-    """Say what a package's own pyproject.toml says of it that holds."""
+    """Say what a package's own pyproject.toml says of it that holds; that it is left out stands in its line."""
     keys: dict[str, list[str]] = {}
     for key, _, source in package.settings.told():
-        if source not in {COMMAND_LINE, FILENAME, DEFAULT}:
+        if source not in {COMMAND_LINE, FILENAME, DEFAULT} and key != EXCLUDE:
             keys.setdefault(source, []).append(key)
     for source, said in keys.items():
         yield f"{package.name} has its own {', '.join(said)} ({source})"
