@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,15 @@ def test_an_extra_or_a_group_that_closes_a_cycle_is_dropped_and_named() -> None:
     found = edges({"core": "; all: a b c; (dev): tools", "a": "core", "b": "core", "c": "", "tools": "core"})
     assert required(found) == {"core": "c", "a": "core", "b": "core", "c": "", "tools": "core"}
     assert found.dropped == {"core": {"a": "extra all", "b": "extra all", "tools": "group (dev)"}}
+
+
+def test_400_packages_that_all_ask_softly_for_each_other_are_ordered_in_time_that_grows_with_their_pairs() -> None:
+    names = [f"p{number:03}" for number in range(400)]
+    everything = tuple(Wanted(name) for name in names)
+    begun = time.process_time()
+    found = connect({name: Requirements((), {"all": everything}, {}) for name in names}, {}, names)
+    assert time.process_time() - begun < 4  # 1 s on a quiet machine, and 6.5 s if a step is taken for each package too
+    assert sum(map(len, found.dropped.values())) == 400 * 399 / 2
 
 
 def test_groups_are_dropped_before_extras() -> None:

@@ -117,12 +117,13 @@ def _soft(
 ) -> dict[tuple[str, str], str]:
     """Pair packages with what their extras, or their groups, ask for; with the first of these."""
     soft: dict[tuple[str, str], str] = {}
+    among = frozenset(released)
     for name in released:
         asked = wanted[name].extras if kind == "extra" else wanted[name].groups
         for label, some in asked.items():
-            for required in extras.resolve(name, some):
-                if required in released:
-                    soft.setdefault((name, required), f"{kind} {label}" if label else f"an {kind}")
+            reason = f"{kind} {label}" if label else f"an {kind}"
+            for required in among.intersection(extras.resolve(name, some)):
+                soft.setdefault((name, required), reason)
     return soft
 
 
