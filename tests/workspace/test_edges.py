@@ -131,6 +131,27 @@ def test_a_cycle_that_can_not_be_dropped_is_refused_with_what_each_is_required_f
     assert caught.value.message.endswith(f": {told}")
 
 
+@pytest.mark.parametrize(
+    ("graph", "build", "private", "left"),
+    [
+        ({"a": "b", "b": "p", "p": "a"}, {}, "p", {"a": "b", "b": "p", "p": ""}),
+        ({"a": "p", "b": "", "p": "q", "q": "p b"}, {}, "pq", {"a": "p", "b": "", "p": "", "q": ""}),
+        ({"a": "", "p": "a"}, {"a": "p"}, "p", {"a": "p", "p": ""}),
+    ],
+)
+def test_where_members_require_each_other_those_that_are_not_released_wait_for_nobody(
+    graph: Mapping[str, str], build: Mapping[str, str], private: str, left: Mapping[str, str]
+) -> None:
+    found = edges(graph, build, private)
+    assert required(found) == left
+    assert all(name not in waits for name, waits in found.building.items())
+
+
+def test_a_cycle_of_what_is_released_is_refused_whatever_else_is_left_out() -> None:
+    with pytest.raises(CycleError, match="a → b → a"):
+        edges({"a": "b p", "b": "a", "p": "a"}, private="p")
+
+
 def test_what_is_dropped_is_noted(tree: Tree) -> None:
     tree.member("packages/a", "optional-dependencies.x = ['b', 'c']\n[dependency-groups]\ndev = ['d']")
     tree.requirers(b="a", c="a", d="a")

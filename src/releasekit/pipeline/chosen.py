@@ -26,10 +26,13 @@ def load_selected(root: Path, selection: Selection, *, uncommitted: bool = False
         ReleaseKitError: It can't be released as it is written, see `load_workspace`; a pattern matches nothing
             (`E.SELECTION_EMPTY`); or git does not know the commit (`E.GIT_FAILED`).
     """
-    workspace = load_workspace(root)
-    since, packages = selection.since, workspace.packages
-    changed = changed_since(workspace.root, since, packages, uncommitted=uncommitted) if since else ()
-    return select(workspace, selection, changed)
+
+    def choose(workspace: Workspace) -> Workspace:
+        since, packages = selection.since, workspace.packages
+        changed = changed_since(workspace.root, since, packages, uncommitted=uncommitted) if since else ()
+        return select(workspace, selection, changed)
+
+    return load_workspace(root, choose)
 
 
 def changed_since(root: Path, ref: str, packages: Mapping[str, Package], *, uncommitted: bool = False) -> set[str]:

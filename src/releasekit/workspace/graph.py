@@ -32,7 +32,7 @@ class CycleError(ReleaseKitError):
             E.WORKSPACE_CYCLE,
             f"the packages require each other: {cycle[0]}{following}",
             "take one of these out of `project.dependencies` or `build-system.requires`, or move it to an extra: one "
-            "that closes a cycle is not waited for",
+            "that closes a cycle is not waited for; or release some of these without the others, with --exclude",
         )
         self.args = (cycle, why)
         self.cycle = cycle

@@ -86,8 +86,10 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _with_requirers(packages: Mapping[str, Package], changed: Collection[str]) -> set[str]:
     """Add what requires what has changed, over any number of steps."""
-    found = set(changed)
-    for name, package in packages.items():  # requirements first, so that one pass will do
-        if not found.isdisjoint(package.requires):
-            found.add(name)
+    found, before = set(changed), -1
+    while before < len(found):  # twice, if requirements come first
+        before = len(found)
+        for name, package in packages.items():
+            if not found.isdisjoint(package.requires):
+                found.add(name)
     return found
