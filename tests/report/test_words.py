@@ -96,7 +96,8 @@ def test_what_is_built_and_waits_says_whether_that_is_for_a_build_that_failed(
     state.recover()
     held = graph.held(state.packages)
 
-    told = {package.name: words.note(package, state, held) for package in state.packages.values()}
+    shut = words.a_build_failed(state)
+    told = {each.name: words.note(each, state, held, gate_shut=shut) for each in state.packages.values()}
 
     assert told["b"] == "built" + "; waits for the builds that failed, unless --no-gate" * bool(waits)
     assert told["c"] == "built; waits for b"

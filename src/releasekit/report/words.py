@@ -31,13 +31,16 @@ def in_order(state: RunState) -> list[PackageState]:
     return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
 
 
-def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, ...]]) -> str:
+def note(
+    package: PackageState, state: RunState, held: Mapping[str, tuple[str, ...]], *, gate_shut: bool = False
+) -> str:
     """Say in one line why a package is where it is.
 
     Args:
         package: The package.
         state: Its run.
         held: Who waits for which failures: see `state.graph.held`.
+        gate_shut: Whether a build of the run has failed: see `a_build_failed`. Both are asked once for all packages.
     """
     if package.error or package.reason:
         return shortened(headline(package.error or package.reason))
@@ -48,12 +51,13 @@ def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, .
         told.append(f"blocked by {listed(held[package.name])}")
     elif missing := [name for name in package.requires if state[name].status not in FINAL]:
         told.append(f"waits for {listed(missing)}")
-    elif told and package.status is PackageStatus.PENDING and _a_build_failed(state):
+    elif told and package.status is PackageStatus.PENDING and gate_shut:
         told.append("waits for the builds that failed, unless --no-gate")
     return "; ".join(told)
 
 
-def _a_build_failed(state: RunState) -> bool:
+def a_build_failed(state: RunState) -> bool:
+    """Tell whether a package has failed to be built, which holds every upload."""
     return any(map(_failed_to_build, state.packages.values()))
 
 

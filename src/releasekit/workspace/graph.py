@@ -12,9 +12,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.requirements import bits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class CycleError(ReleaseKitError):
@@ -170,14 +171,7 @@ class _Reach:
         one, two = self._place[name], self._place[other]
         before, after = self._behind[one] | 1 << one, self._ahead[two] | 1 << two
         new_before, new_after = before & ~self._behind[two], after & ~self._ahead[one]
-        for place in _bits(new_before):
+        for place in bits_of(new_before):
             self._ahead[place] |= after
-        for place in _bits(new_after):
+        for place in bits_of(new_after):
             self._behind[place] |= before
-
-
-def _bits(number: int) -> Iterator[int]:
-    while number:
-        lowest = number & -number
-        yield lowest.bit_length() - 1
-        number ^= lowest
