@@ -68,7 +68,7 @@ async def refuse_missing(
         raise StepError(
             E.REQUIREMENT_MISSING,
             f"{package!r} requires {str(requirement)!r:.300}, and {why}",
-            f"release {name} too, or mend the requirement; nothing of {package!r} was sent",
+            f"release {name} too, or first, or mend the requirement; nothing of {package!r} was sent",
         )
 
 
