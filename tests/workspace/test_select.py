@@ -84,6 +84,13 @@ def test_a_pattern_that_matches_nothing_is_refused(chain: Tree, option: str) -> 
     assert caught.value.code is E.SELECTION_EMPTY
 
 
+def test_notes_are_kept_of_what_is_to_be_released_only(tree: Tree) -> None:
+    tree.member("packages/core", "[dependency-groups]\ndev = ['app']")
+    tree.requirers(app="core", other="")
+    assert [note.package for note in select(tree.load(), Selection(exclude=("other",))).notes] == ["core"]
+    assert select(tree.load(), Selection(exclude=("core",))).notes == ()
+
+
 def tangled(tree: Tree, selection: Selection, *changed: str) -> Workspace:
     """Load what is chosen of two packages that require each other, and two that require one of them."""
     tree.requirers(core="sdk", sdk="core", plugin="core", other="plugin", aside="")

@@ -49,6 +49,12 @@ def selection_options(function: F) -> F:
     return cast("F", with_selection)
 
 
+def allow_dirty_option(function: F) -> F:
+    """Give a command the flag --allow-dirty."""
+    text = "Release packages that have uncommitted changes too."
+    return click.option("--allow-dirty", is_flag=True, help=text)(function)
+
+
 def read_defaults(context: click.Context, workspace: Path, command: click.Command) -> None:
     """Have a command take from a workspace's pyproject.toml what it is not told on the command line.
 

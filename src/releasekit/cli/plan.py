@@ -10,6 +10,7 @@ import click
 
 from releasekit import pipeline
 from releasekit.cli import options, output, publish
+from releasekit.errors import listed
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.report.columns import columns
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 @output.configured_workspace_argument
 @click.option("--index", "index_name", help="Also ask this index what it has already.")
 @options.selection_options
+@options.allow_dirty_option
 @output.json_option
-def command(*, workspace: Path, index_name: str | None, selection: Selection, as_json: bool) -> None:
+def command(*, workspace: Path, index_name: str | None, selection: Selection, allow_dirty: bool, as_json: bool) -> None:
     """Show what would be published, in which order, and what is skipped.
 
     A package is published after everything that it requires; those of one level are independent of each other.
     Nothing is written. Without --index no network is used.
     """
-    found = pipeline.load_selected(workspace, selection)
+    found = pipeline.load_selected(workspace, selection, uncommitted=allow_dirty)
     plan = pipeline.declare(found, "", "")
     if index_name is not None:
         asyncio.run(_skip_complete(plan, pipeline.choose_index(index_name, found, look_only=True)))
@@ -47,7 +49,7 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, as
             }
         )
         return
-    rows = [[*map(in_one_line, (str(p.level), p.name, _version(p), _why(p)))] for p in packages]
+    rows = [[*map(in_one_line, (str(p.level), p.name, _version(p), _why(p, plan)))] for p in packages]
     for line in columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
     if found.notes:
@@ -60,6 +62,7 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, as
     given = ["--since", selection.since] if selection.since else []
     for option, patterns in (("--only", selection.only), ("--exclude", selection.exclude)):
         given += [word for pattern in patterns for word in (option, pattern)]
+    given += ["--allow-dirty"] * allow_dirty
     again = output.command_line("publish", str(workspace), "--index", index_name or "NAME", *given)
     click.echo(f"next: `{in_one_line(again)}`" if wanted else "next: nothing to do.")
 
@@ -79,7 +82,8 @@ def _version(package: PackageState) -> str:
     return package.version or ("" if package.status == PackageStatus.SKIPPED else output.DYNAMIC)
 
 
-def _why(package: PackageState) -> str:
+def _why(package: PackageState, plan: RunState) -> str:
     if package.reason:
         return f"skipped: {package.reason}"
-    return f"after {', '.join(package.requires)}" if package.requires else ""
+    awaited = [name for name in package.requires if plan[name].status != PackageStatus.SKIPPED]
+    return f"after {listed(awaited)}" if awaited else ""

@@ -82,7 +82,7 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 @_seconds("--verify-timeout", VERIFY_TIMEOUT, "How long the index may take to show a file.")
 @_seconds("--retry-budget", RETRY_BUDGET, "How long a package is tried again for what may pass.", least=0)
 @_seconds("--grace", GRACE, "How long running uploads may go on after SIGINT or SIGTERM.", least=0)
-@click.option("--allow-dirty", is_flag=True, help="Release packages that have uncommitted changes too.")
+@options.allow_dirty_option
 @click.option("--wheels", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Publish the wheels and sdists in DIR, built elsewhere; what a package lacks is built.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be done, from what the index has; touch nothing.")
