@@ -20,17 +20,15 @@ from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
 from releasekit.pipeline import process
-from releasekit.pipeline.index import belongs, versions_in
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.simple_api import SimpleApi
-from releasekit.pipeline.uv_verdict import failure_of
+from releasekit.pipeline.python.names import belongs, is_whole
+from releasekit.pipeline.python.simple_api import SimpleApi
+from releasekit.pipeline.python.uv_verdict import failure_of
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
-
-    from packaging.version import Version
 
 PYPI: Final = "pypi"
 """The name of the index that uv publishes to by default."""
@@ -70,7 +68,7 @@ class PackageIndex:
         self.directory: Path | None = None
         self._api = SimpleApi(name, url)
 
-    async def files(self, package: str, version: str) -> Mapping[str, str]:
+    async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  # its pages show the sha256
         """See `Index.files`."""
         shown = await self._api.files(package)
         mine = {filename: digest for filename, digest in shown.items() if belongs(filename, package, version)}
@@ -80,11 +78,11 @@ class PackageIndex:
                 raise StepError(E.INDEX_UNREADABLE, message, "publish to an index that shows sha256 digests")
         return mine
 
-    async def versions(self, package: str) -> set[Version]:
-        """See `Index.versions`."""
-        return versions_in(await self._api.files(package), package)
+    async def filenames(self, package: str) -> Collection[str]:
+        """See `Index.filenames`."""
+        return await self._api.files(package)
 
-    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
+    async def upload(self, package: str, version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ARG002, ASYNC109  # see `process.run`
         """See `Index.upload`."""
         # Without its configuration files uv publishes to PyPI, which is where we look for it.
         target = ["--index", self.name] if self.url else ["--no-config"]
@@ -98,6 +96,10 @@ class PackageIndex:
             raise TransientError(E.PUBLISH_TIMEOUT, message, hint) from error
         except process.CommandError as error:
             raise failure_of(error, self.name, {path.name for path in paths}) from error
+
+    def is_whole(self, filenames: Collection[str], package: str, version: str) -> bool:
+        """See `Index.is_whole`."""
+        return is_whole(filenames, package, version)
 
     async def aclose(self) -> None:
         """See `Index.aclose`."""
