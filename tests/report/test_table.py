@@ -40,7 +40,7 @@ def test_names_that_begin_alike_can_be_told_from_each_other_on_a_narrow_terminal
     assert all(f"{number:04}" in line for number, line in enumerate(lines))
 
 
-def test_whether_a_build_failed_is_asked_of_each_package_once_however_many_wait(
+def test_whether_the_gate_is_shut_is_asked_of_each_package_once_however_many_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     state = RunState("0" * 40)
@@ -49,8 +49,8 @@ def test_whether_a_build_failed_is_asked_of_each_package_once_however_many_wait(
         package.start_building()
         package.record_artifacts({"f": "0" * 64})
         package.recover()
-    ask = Mock(wraps=words._failed_to_build)
-    monkeypatch.setattr(words, "_failed_to_build", ask)
+    ask = Mock(wraps=words._shuts_the_gate)
+    monkeypatch.setattr(words, "_shuts_the_gate", ask)
 
     table(View(state), width=80)
 

@@ -83,7 +83,7 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
 def _rows(run: RunState, events: Sequence[Event], chart: Chart) -> Iterator[Entry]:
     ordered = words.in_order(run)
     numbers = {package.name: number for number, package in enumerate(ordered, 1)}
-    held, gate_shut = graph.held(run.packages), words.a_build_failed(run)
+    held, gate_shut = graph.held(run.packages), words.gate_is_shut(run)
     holds: dict[str, list[str]] = {}
     for name, roots in held.items():
         for root in roots:

@@ -17,7 +17,7 @@ from releasekit.palette import PALETTE
 from releasekit.report.columns import cells, fit, line, shrunk
 from releasekit.report.time_left import time_left
 from releasekit.report.timeline import Timeline
-from releasekit.report.words import a_build_failed, counts, in_order, note, spell
+from releasekit.report.words import counts, gate_is_shut, in_order, note, spell
 from releasekit.requirements import is_built
 from releasekit.state import graph
 
@@ -147,7 +147,7 @@ def bar(statuses: Sequence[PackageStatus], width: int) -> str:
 
 
 def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
-    held, now, gate_shut = graph.held(view.state.packages), view.now, a_build_failed(view.state)
+    held, now, gate_shut = graph.held(view.state.packages), view.now, gate_is_shut(view.state)
     found = []
     for package in packages:
         worked = view.timeline.worked(package.name, now)
