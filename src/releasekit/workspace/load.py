@@ -22,6 +22,7 @@ from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
 from releasekit.workspace.select import REASONS
 from releasekit.workspace.settings import Settings
+from releasekit.workspace.tool_table import check_member_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,6 +35,7 @@ _PRIVATE: Final = "Private ::"
 _NO_PACKAGE: Final = "tool.uv.package is false"
 _HAS_CLASSIFIER: Final = "it has the classifier"
 _NOT_BUILT: Final = "it has no [build-system], so uv does not build it"
+_EXCLUDES_ITSELF: Final = "tool.releasekit.exclude is true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Package:
             require at run time.
         dynamic: Whether only its build tells the version.
         reads_git: What takes that version from git: see `dynamic.reads_git`; empty if nothing does.
-        settings: What its `[tool.releasekit]` says.
+        settings: What its `[tool.releasekit]` says; of the root's own package nothing, since its table speaks of all.
     """
 
     name: str
@@ -127,7 +129,7 @@ def absolute(root: Path) -> Path:
 def _load(root: Path, choose: Callable[[Workspace], Workspace] | None) -> Workspace:
     content = read_root(root)
     members = _by_name(find_members(root, content))
-    packages = {name: _package(name, member) for name, member in members.items()}
+    packages = {name: _package(name, member, _settings(root, member)) for name, member in members.items()}
     released = [name for name, package in packages.items() if not package.skip_reason]
     known = know(root, members, released)
     workspace = Workspace(root, MappingProxyType(packages), *read_indexes(root, content), notes=known.notes)
@@ -176,9 +178,16 @@ def _by_name(members: Iterable[Member]) -> dict[str, Member]:
     return named
 
 
-def _package(name: str, member: Member) -> Package:
+def _settings(root: Path, member: Member) -> Settings:
+    if member.directory == root:
+        return Settings()
+    values = check_member_table(member.path, member.content.tool.releasekit)
+    return Settings().overlaid(values, member.path.relative_to(root).as_posix())
+
+
+def _package(name: str, member: Member, settings: Settings) -> Package:
     """Say what can be said of a package before it is known who waits for whom."""
-    reason = _skip_reason(member)
+    reason = _skip_reason(member, settings)
     if not reason:
         _refuse_dynamic(member)
     dynamic = not reason and "version" in member.project.dynamic
@@ -189,6 +198,7 @@ def _package(name: str, member: Member) -> Package:
         skip_reason=reason,
         dynamic=dynamic,
         reads_git=reads_git(member.content) if dynamic else "",
+        settings=settings,
     )
 
 
@@ -199,7 +209,7 @@ def _dropped(edges: Edges) -> Iterator[Note]:
         yield Note(NoteKind.REQUIREMENTS_DROPPED, name, tuple(sorted(dropped)), text)
 
 
-def _skip_reason(member: Member) -> str:
+def _skip_reason(member: Member, settings: Settings) -> str:
     is_package = member.content.tool.uv.package
     if is_package is False:
         return _NO_PACKAGE
@@ -208,12 +218,12 @@ def _skip_reason(member: Member) -> str:
         return f"{_HAS_CLASSIFIER} {private!r}"
     if is_package is None and member.content.build_system is None:
         return _NOT_BUILT
-    return ""
+    return _EXCLUDES_ITSELF if settings.exclude else ""
 
 
 def is_left_out(reason: str) -> bool:
     """Tell whether a package was skipped by what is asked for or its pyproject.toml says, not by hand or the index."""
-    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, *REASONS))
+    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, _EXCLUDES_ITSELF, *REASONS))
 
 
 def _refuse_dynamic(member: Member) -> None:
