@@ -83,7 +83,7 @@ def test_a_failing_build_means_that_nothing_is_uploaded(workspace: Workspace) ->
     assert workspace.statuses() == dict.fromkeys(NAMES, "pending") | {"aurora-http": "failed"}
     assert "blocked by aurora-http" in failed.stdout
     (row,) = [line for line in failed.stdout.splitlines() if " aurora-core " in line]
-    assert row.endswith("built; waits for the builds that failed, unless --no-gate")
+    assert row.endswith("built; waits for what failed, unless --no-gate")
     last = failed.stdout.splitlines()[-1]
     assert last.startswith("next: mend the errors of aurora-http")
     assert "--fresh" in last
