@@ -232,7 +232,7 @@ def test_a_state_file_that_git_tracks_is_refused(workspace: Workspace) -> None:
 
     assert refused.returncode == 1
     assert "RK-STATE-TRACKED" in refused.stderr
-    assert "git rm --cached" in refused.stderr
+    assert "git rm -r --cached" in refused.stderr
 
 
 def test_no_password_stands_in_any_output_or_file(indexed: Workspace) -> None:
