@@ -83,7 +83,7 @@ def test_the_command_line_wins_and_plan_says_where_each_value_comes_from(workspa
         ("jobs = true", "tool.releasekit.jobs is True, not an integer"),
         ("jobs = 0", "tool.releasekit.jobs 0 is not in the range"),
         ("grace = true", "tool.releasekit.grace is True, not a number"),
-        ("build-timeout = 0", "tool.releasekit.build-timeout 0.0 is not in the range"),
+        ("build-timeout = 0", "tool.releasekit.build-timeout is 0, not 0.1 or more"),
         ("only = 3", "tool.releasekit.only is 3, not a string or a list of strings"),
         ("only = [3]", "tool.releasekit.only is [3], not a string or a list of strings"),
         ("no-gate = 'yes'", "tool.releasekit.no-gate is 'yes', not true or false"),
@@ -123,6 +123,10 @@ def test_what_is_not_committed_is_left_out_unless_it_may_be_released(workspace: 
     assert sent() == set()
     assert "aurora-api" in sent("--allow-dirty")
     assert "aurora-core" not in sent("--allow-dirty")
+    assert wanted(workspace, "--since", "HEAD") == set()
+    assert wanted(workspace, "--since", "HEAD", "--allow-dirty") == sent("--allow-dirty")
+    shown = workspace.releasekit("plan", "--since", "HEAD", "--allow-dirty").stdout
+    assert shown.endswith("next: `releasekit publish . --index NAME --allow-dirty --since HEAD`\n")
 
 
 def test_what_has_not_changed_since_a_commit_is_left_out(workspace: Workspace) -> None:

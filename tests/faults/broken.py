@@ -41,7 +41,7 @@ def build_again() -> None:
         del sending
         directory = self.builder.directory(package.name)
         paths = [directory / name for name in sorted(artifacts)]
-        await self.index.upload(package.name, package.version, paths, self.upload_timeout)
+        await self.index.upload(package.name, package.version, paths, package.settings.upload_timeout)
 
     async def upload(self: PackageIndex, _name: str, _version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as it is
         target = self.url.removesuffix("simple/") + "upload/"

@@ -14,7 +14,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from releasekit.errors import E
 from releasekit.persistence import atomic
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     from releasekit.pipeline.ecosystem import Ecosystem
     from releasekit.workspace import Package
 
-__all__ = ["BUILD_TIMEOUT", "DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
-
-BUILD_TIMEOUT: Final = 1_800.0
-"""Seconds; a package with compiled extensions may take a quarter of an hour."""
+__all__ = ["DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
 
 
 class Builder:
@@ -45,16 +42,12 @@ class Builder:
         source_date_epoch: The release's commit time in seconds since 1970, which build backends take for the
             time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
         ecosystem: How they are built.
-        timeout: Seconds that one build may take.
     """
 
-    def __init__(
-        self, root: Path, source_date_epoch: int, ecosystem: Ecosystem, *, timeout: float = BUILD_TIMEOUT
-    ) -> None:
+    def __init__(self, root: Path, source_date_epoch: int, ecosystem: Ecosystem) -> None:
         self.root = root
         self.source_date_epoch = source_date_epoch
         self.ecosystem = ecosystem
-        self.timeout = timeout
 
     def directory(self, package: str) -> Path:
         """Say where a package's built files are kept."""
@@ -84,7 +77,7 @@ class Builder:
         """Build a package and keep the files in place of any earlier ones.
 
         Args:
-            package: The package; if its version is empty, the build tells it.
+            package: The package, built within its own time; if its version is empty, the build tells it.
             check: Looks at what was built, and raises `StepError` if that must not take the place of what is there.
 
         Returns:
@@ -101,7 +94,7 @@ class Builder:
         try:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
             given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
-            epoch, timeout = self.source_date_epoch, self.timeout
+            epoch, timeout = self.source_date_epoch, package.settings.build_timeout
             await self.ecosystem.build(Build(package, self.root, fresh, given, self.directory, epoch, timeout))
             return await asyncio.to_thread(self._keep, package, fresh, final, check)
         except OSError as error:

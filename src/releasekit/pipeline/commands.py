@@ -64,9 +64,9 @@ class ByCommands:
         """See `Ecosystem.is_in`."""
         return self.inner.is_in(root)
 
-    def load(self, root: Path) -> Workspace:
+    def load(self, root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
         """See `Ecosystem.load`."""
-        return self.inner.load(root)
+        return self.inner.load(root, choose)
 
     def spell(self, pattern: str) -> str:
         """See `Ecosystem.spell`."""

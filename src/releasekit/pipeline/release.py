@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
-from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
+from releasekit.pipeline.build import Builder
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.pipeline.learned import refuse_shallow
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
 from releasekit.pipeline.order import last_work
-from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
-from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, IndexSteps
+from releasekit.pipeline.steps import IndexSteps
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
+from releasekit.workspace.settings import FOR_EVERY_PACKAGE, attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -36,11 +36,14 @@ if TYPE_CHECKING:
     from releasekit.state import RunState
     from releasekit.store import RunStore
     from releasekit.workspace import Workspace
+    from releasekit.workspace.settings import Values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What is to be released, and how.
+
+    What is None is as each package's pyproject.toml has it, or else the root's; what could be and is not holds for all.
 
     Attributes:
         workspace: The directory of the workspace's pyproject.toml.
@@ -65,14 +68,20 @@ class Request:
     fresh: bool = False
     gate: bool = True
     fail_fast: bool = False
-    build_timeout: float = BUILD_TIMEOUT
-    upload_timeout: float = UPLOAD_TIMEOUT
-    verify_timeout: float = VERIFY_TIMEOUT
-    retry_budget: float = RETRY_BUDGET
+    build_timeout: float | None = None
+    upload_timeout: float | None = None
+    verify_timeout: float | None = None
+    retry_budget: float | None = None
     grace: float = GRACE
-    allow_dirty: bool = False
+    allow_dirty: bool | None = None
     selection: Selection = field(default_factory=Selection)
     wheels: Path | None = None
+
+    @property
+    def said(self) -> Values:
+        """What it says of every package, by key."""
+        said = {key: getattr(self, attribute(key)) for key in FOR_EVERY_PACKAGE}
+        return {key: value for key, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Plan:
     """What a request comes to before anything is touched.
 
     Attributes:
-        workspace: Its packages.
+        workspace: Its packages, each with the settings that hold for it.
         path: The state file, which need not be there.
         head: The commit that is released.
         index: Where to.
@@ -96,6 +105,11 @@ class Plan:
     ecosystem: Ecosystem
     run: RunState
     wheels: Wheels
+
+    @property
+    def patience(self) -> Mapping[str, float]:
+        """Package → seconds that its transient errors may take."""
+        return {name: package.settings.retry_budget for name, package in self.workspace.packages.items()}
 
 
 class Outcome(NamedTuple):
@@ -135,7 +149,7 @@ async def release(
             plan.run,
             plan.index,
             fresh=request.fresh,
-            patience=request.retry_budget,
+            patience=plan.patience,
             wheels=plan.wheels,
         ) as store:
             if unignored := git.unignored(plan.workspace.root):
@@ -163,7 +177,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     Raises:
         ReleaseKitError: It may not, or can't.
     """
-    workspace = load_selected(request.workspace, request.selection, uncommitted=request.allow_dirty)
+    workspace = load_selected(request.workspace, request.selection, request.said)
     log_notes(workspace.notes)
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)
@@ -174,21 +188,23 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
         raise ReleaseKitError(E.WHEELS_REFUSED, message, "leave it out: every package is built here")
     index = ecosystem.choose_index(request.index, workspace, look_only=look_only)
     run = declare(workspace, head.sha, index.identity)
-    if not request.allow_dirty:
-        directories = [workspace.packages[name].directory for name in run.pending_packages()]
-        dirty.refuse_changed(workspace.root, directories, index.directory)
-    refuse_shallow(workspace.packages[name] for name in run.pending_packages())
+    released = [workspace.packages[name] for name in run.pending_packages()]
+    dirty.refuse_changed(
+        workspace.root,
+        [package.directory for package in released if not package.settings.allow_dirty],
+        index.directory,
+        [package.directory for package in workspace.packages.values() if package.settings.allow_dirty],
+    )
+    refuse_shallow(released)
     return Plan(workspace, path, head, index, ecosystem, run, Wheels(request.wheels, workspace.packages))
 
 
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
     steps = IndexSteps(
-        Builder(plan.workspace.root, plan.head.time, plan.ecosystem, timeout=request.build_timeout),
+        Builder(plan.workspace.root, plan.head.time, plan.ecosystem),
         plan.index,
         sent=partial(may_be_sent, plan.path),
         earlier=Earlier(plan.path, plan.index),
-        upload_timeout=request.upload_timeout,
-        retry_budget=request.retry_budget,
     )
     return Orchestrator(
         store,
@@ -197,7 +213,6 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         jobs=request.jobs,
         gate=request.gate,
         fail_fast=request.fail_fast,
-        verify_timeout=request.verify_timeout,
         grace=request.grace,
         work=last_work(plan.path),
     )

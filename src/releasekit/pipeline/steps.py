@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from releasekit.errors import E
 from releasekit.pipeline.built import Built
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
-from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
+from releasekit.pipeline.patience import START_BUDGET, Patience, within
 from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse_others, to_send
 
 if TYPE_CHECKING:
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
     Sending = Callable[[], AbstractContextManager[None]]
 
 T = TypeVar("T")
-
-UPLOAD_TIMEOUT: Final = 900.0
-"""Seconds that an upload may take; uv itself gives one file as long."""
-
-VERIFY_TIMEOUT: Final = 900.0
-"""Seconds that an index may take to show a file: single nodes of a large one have been seen stale for ten minutes."""
 
 
 class Steps(Protocol):
@@ -62,33 +55,28 @@ class Steps(Protocol):
 
 
 class IndexSteps:
-    """Builds files, publishes them to an index and verifies them against it.
+    """Builds files, publishes them to an index and verifies them against it, each package's within its own limits.
 
     Args:
         builder: Builds and keeps the files.
         index: Where they go.
         sent: Names the packages whose recorded files may have been sent; asked only when it matters.
         earlier: Knows what earlier runs may have sent; asked about packages whose version a build has told.
-        upload_timeout: Seconds that one upload may take.
-        retry_budget: Seconds that the transient errors of one package may take.
     """
 
-    def __init__(  # noqa: PLR0913  # its options, by keyword
+    def __init__(
         self,
         builder: Builder,
         index: Index,
         *,
         sent: Callable[[], Collection[str]] = tuple,
         earlier: Memory | None = None,
-        upload_timeout: float = UPLOAD_TIMEOUT,
-        retry_budget: float = RETRY_BUDGET,
     ) -> None:
         self.builder = builder
         self.index = index
         self.sent = sent
         self.earlier = earlier
-        self.upload_timeout = upload_timeout
-        self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(retry_budget))
+        self._patience: dict[str, Patience] = {}
         self._in_vain = False
 
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
@@ -127,10 +115,19 @@ class IndexSteps:
         return package.name in self.sent() or bool(self.earlier and self.earlier.files(package.name, package.version))
 
     async def check(self, package: Package, versions: Mapping[str, str], is_ahead: Callable[[str], bool]) -> None:
-        """See `Steps.check`. What was adopted from the index is not looked at: it is there."""
+        """See `Steps.check`. Of what the index has already nothing is refused: it is there, and nothing is sent."""
         kept = self.builder.directory(package.name)
         ecosystem = self.builder.ecosystem
-        await self._patiently(package, partial(ecosystem.check, package, kept, versions, is_ahead, self.index))
+        try:
+            await self._patiently(package, partial(ecosystem.check, package, kept, versions, is_ahead, self.index))
+        except StepError as error:
+            if error.code is not E.REQUIREMENT_MISSING or not await self._is_there(package):
+                raise
+
+    async def _is_there(self, package: Package) -> bool:
+        kept = await self.builder.kept(package.name)
+        shown = await self._patiently(package, partial(self._shown, package, kept))
+        return kept.items() <= shown.items()
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""
@@ -158,7 +155,8 @@ class IndexSteps:
         Else an index that is gone would cost every package's budget, one after the other.
         """
         try:
-            done = await (Patience(0) if self._in_vain else self._patience[package.name]).spend_on(step)
+            own = self._patience.setdefault(package.name, Patience(package.settings.retry_budget))
+            done = await (Patience(0) if self._in_vain else own).spend_on(step)
         except TransientError:
             self._in_vain = True
             raise
@@ -172,7 +170,7 @@ class IndexSteps:
         paths = await self._unchanged(package, artifacts, missing)
         try:
             with sending():
-                await self.index.upload(package.name, package.version, paths, self.upload_timeout)
+                await self.index.upload(package.name, package.version, paths, package.settings.upload_timeout)
         except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.

@@ -7,7 +7,7 @@ its rules for members, `pyproject` reads one file and `uv_lock` the lock, `requi
 """
 
 from releasekit.workspace.indexes import Index
-from releasekit.workspace.load import Package, Workspace, is_left_out, load_workspace
+from releasekit.workspace.load import Package, Workspace, directories_of, is_left_out, load_workspace
 from releasekit.workspace.notes import Note, NoteKind, log_notes
 from releasekit.workspace.select import Selection, canonical_pattern, select
 
@@ -19,6 +19,7 @@ __all__ = [
     "Selection",
     "Workspace",
     "canonical_pattern",
+    "directories_of",
     "is_left_out",
     "load_workspace",
     "log_notes",

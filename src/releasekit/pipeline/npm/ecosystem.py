@@ -37,10 +37,10 @@ class Npm:
         """See `Ecosystem.is_in`."""
         return members.is_workspace(root)
 
-    def load(self, root: Path) -> Workspace:
+    def load(self, root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
         """See `Ecosystem.load`."""
         keep_npmrc_secret(*config_files(root))  # before anything runs that could say it
-        return workspace.load_workspace(root)
+        return workspace.load_workspace(root, choose)
 
     def spell(self, pattern: str) -> str:
         """See `Ecosystem.spell`. Every name is written in one way only."""

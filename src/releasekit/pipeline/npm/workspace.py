@@ -8,74 +8,76 @@ is built after all that it waits for.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import re
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from releasekit.pipeline.npm import names
 from releasekit.pipeline.npm.members import find_members
-from releasekit.workspace import Note, NoteKind, Package, Workspace
-from releasekit.workspace.edges import connect
+from releasekit.workspace import Package, Workspace
 from releasekit.workspace.graph import CycleError
-from releasekit.workspace.load import BY_PACKAGE_JSON
-from releasekit.workspace.notes import named
+from releasekit.workspace.load import BY_PACKAGE_JSON, absolute, arrange
 from releasekit.workspace.pyproject import InvalidWorkspaceError
 from releasekit.workspace.requirements import Requirements, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from releasekit.pipeline.npm.members import Member
     from releasekit.pipeline.npm.package_json import PackageJson
-    from releasekit.workspace.edges import Edges
 
 CONFIG_FILENAME: Final = ".npmrc"
 
 PACKING: Final = ("prepublishOnly", "prepack", "prepare")
 """The scripts that run before a package is packed, in their order."""
 
+_KIND: Final = re.compile(r"\b(?:extra|group) (?=\w+Dependencies\b)")
 _PRIVATE: Final = f"{BY_PACKAGE_JSON}says that it is private"
 _NO_VERSION: Final = f"{BY_PACKAGE_JSON}has no version"
 
 
-def load_workspace(root: Path) -> Workspace:
+def load_workspace(root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
     """Read a workspace of npm or pnpm, or a single package.
 
     Args:
         root: The directory of its package.json.
+        choose: See `releasekit.workspace.load_workspace`.
 
     Raises:
         ReleaseKitError: There is no workspace (`E.WORKSPACE_NOT_FOUND`), it can't be released as it is written
-            (`E.WORKSPACE_INVALID`), or its packages require each other (`E.WORKSPACE_CYCLE`).
+            (`E.WORKSPACE_INVALID`), or those of its packages that are to be released require each other
+            (`E.WORKSPACE_CYCLE`).
     """
-    root = Path(os.path.abspath(root))  # noqa: PTH100  # resolve() would rename what the user named
+    root = absolute(root)
     members = find_members(root)
-    reasons = {name: _skip_reason(member.content) for name, member in members.items()}
+    packages = MappingProxyType({name: _package(name, member) for name, member in members.items()})
     wanted = {name: _requirements(member.content) for name, member in members.items()}
     try:
-        edges = connect(wanted, {}, [name for name, reason in reasons.items() if not reason])
+        workspace = Workspace(root, packages, MappingProxyType({}), CONFIG_FILENAME)
+        workspace = arrange(workspace, wanted, {}, choose)
     except CycleError as error:
         error.hint = (
             "take one of these out of `dependencies`, or make it one of `peerDependencies` or `devDependencies`: one "
-            "of those that closes a cycle is not waited for"
+            "of those that closes a cycle is not waited for; or release some of these without the others, with "
+            "--exclude"
         )
         raise
-    packages = [
-        Package(
-            name,
-            _version(members[name], reasons[name]),
-            members[name].path.parent,
-            tuple(sorted(edges.requires[name])),
-            edges.levels[name],
-            reasons[name],
-            tuple(sorted(_reach(name, edges.requires))) if _has_scripts(members[name].content) else (),
-        )
-        for name in sorted(members, key=lambda name: (edges.levels[name], name))
-    ]
-    by_name = MappingProxyType({package.name: package for package in packages})
-    return Workspace(root, by_name, MappingProxyType({}), CONFIG_FILENAME, tuple(_dropped(edges)))
+    requires = {name: package.requires for name, package in workspace.packages.items()}
+    built = {
+        name: replace(package, build_requires=tuple(sorted(_reach(name, requires))))
+        if _has_scripts(members[name].content)
+        else package
+        for name, package in workspace.packages.items()
+    }
+    notes = tuple(note._replace(text=_KIND.sub("", note.text)) for note in workspace.notes)
+    return replace(workspace, packages=MappingProxyType(built), notes=notes)
+
+
+def _package(name: str, member: Member) -> Package:
+    reason = _skip_reason(member.content)
+    return Package(name, _version(member, reason), member.path.parent, skip_reason=reason)
 
 
 def _skip_reason(content: PackageJson) -> str:
@@ -111,7 +113,7 @@ def _has_scripts(content: PackageJson) -> bool:
     return bool(content.scripts) and not set(PACKING).isdisjoint(content.scripts or {})
 
 
-def _reach(name: str, requires: Mapping[str, AbstractSet[str]]) -> Iterable[str]:
+def _reach(name: str, requires: Mapping[str, Iterable[str]]) -> Iterable[str]:
     """Name all that a package waits for, over any number of steps."""
     found = dict.fromkeys(requires[name])
     for each in (queue := list(found)):
@@ -119,10 +121,3 @@ def _reach(name: str, requires: Mapping[str, AbstractSet[str]]) -> Iterable[str]
         found |= dict.fromkeys(new)
         queue += new
     return found
-
-
-def _dropped(edges: Edges) -> Iterator[Note]:
-    for name, dropped in edges.dropped.items():
-        keys = named({reason.rpartition(" ")[2] for reason in dropped.values()})
-        text = f"does not wait for {named(dropped)}, asked for by its {keys}: that would close a cycle"
-        yield Note(NoteKind.REQUIREMENTS_DROPPED, name, tuple(sorted(dropped)), text)
