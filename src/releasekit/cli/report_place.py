@@ -13,8 +13,7 @@ import click
 
 from releasekit.cli.output import REPORT_FILENAME
 from releasekit.escape import in_one_line
-from releasekit.pipeline import git
-from releasekit.workspace import directories_of
+from releasekit.pipeline import ecosystem_of, git
 
 
 def refuse_released(file: Path, workspace: Path) -> None:
@@ -22,14 +21,16 @@ def refuse_released(file: Path, workspace: Path) -> None:
 
     Args:
         file: The report. Of a link both it and what it leads to are looked at.
-        workspace: The directory of the workspace's pyproject.toml.
+        workspace: The directory of the workspace.
 
     Raises:
         click.BadParameter: It is in a package's directory, or git tracks it.
         ReleaseKitError: That can't be told: there is no such workspace, or git could not say.
     """
     root = workspace.resolve()
-    directories = {directory.resolve(): name for name, directory in directories_of(workspace).items()}
+    directories = {
+        directory.resolve(): name for name, directory in ecosystem_of(workspace).directories(workspace).items()
+    }
     places = (Path(os.path.realpath(file)), Path(os.path.realpath(file.parent), file.name))
     for place in places:
         inside = next((each for each in (place, *place.parents) if each in directories), None)

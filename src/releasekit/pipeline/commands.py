@@ -68,6 +68,10 @@ class ByCommands:
         """See `Ecosystem.load`."""
         return self.inner.load(root, choose)
 
+    def directories(self, root: Path) -> Mapping[str, Path]:
+        """See `Ecosystem.directories`."""
+        return self.inner.directories(root)
+
     def spell(self, pattern: str) -> str:
         """See `Ecosystem.spell`."""
         return self.inner.spell(pattern)

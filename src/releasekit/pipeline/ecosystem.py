@@ -70,6 +70,13 @@ class Ecosystem(Protocol):
             ReleaseKitError: There is none, or it can't be released as it is written.
         """
 
+    def directories(self, root: Path) -> Mapping[str, Path]:
+        """Tell where each package of a workspace is that may be published some day, whether it can be now or not.
+
+        Raises:
+            ReleaseKitError: There is no workspace, or it is unreadable.
+        """
+
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
         """Find the index that the user named; with `look_only`, one that leaves everything there as it is.
 

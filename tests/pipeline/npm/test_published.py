@@ -149,7 +149,9 @@ def test_a_whole_workspace_is_published_in_order_and_can_be_installed(
         "@aurora/core", "@aurora/net", "aurora.text", TOPMOST,
     ]  # fmt: skip
 
-    done = aurora.releasekit(*PUBLISH)
+    inside = aurora.releasekit(*PUBLISH, "--report", "packages/aurora.text/x.html")
+    assert (inside.returncode, registry.versions()) == (2, {})
+    done = aurora.releasekit(*PUBLISH, "--report", ".releasekit-report.html")
 
     assert done.returncode == 0, done.stderr
     require_published(aurora, registry)

@@ -9,10 +9,11 @@ import pytest
 from tests.npm_trees import ROOT, member, workspace, write
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.pipeline.npm.workspace import load_workspace
 from releasekit.state.beside import directory_name
-from releasekit.workspace import NoteKind, is_left_out
+from releasekit.workspace import NoteKind, Selection, is_left_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -313,6 +314,37 @@ def test_a_directory_with_nothing_in_it_is_no_workspace(tmp_path: Path) -> None:
 )
 def test_a_directory_tells_what_kind_of_workspace_it_is(tmp_path: Path, files: dict[str, Any], ecosystem: str) -> None:
     assert ecosystem_of(write(tmp_path, files)).name == ecosystem
+
+
+def test_the_directories_of_what_may_be_published_are_told_even_if_it_can_not_be_now(tmp_path: Path) -> None:
+    circle = (member("a", dependencies={"b": "*"}), member("b", dependencies={"a": "*"}))
+    workspace(tmp_path, *circle, {"name": "c"}, member("d", private=True))
+    found = ecosystem_of(tmp_path).directories(tmp_path)
+    assert found == {name: tmp_path / "packages" / name for name in ("a", "b", "c")}
+
+
+def test_packages_that_require_each_other_are_released_without_each_other(tmp_path: Path) -> None:
+    workspace(tmp_path, member("a", dependencies={"b": "*"}), member("b", dependencies={"a": "*"}))
+    found = load_selected(tmp_path, Selection(exclude=("b",))).packages
+    assert {name: package.skip_reason for name, package in found.items() if name in "ab"} == {
+        "a": "",
+        "b": "it is excluded by b",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "chosen"),
+    [
+        ("@s/*", {"@s/core"}),
+        ("socket.io", {"socket.io"}),
+        ("socket-io", {"socket-io"}),
+        ("s*", {"socket.io", "socket-io"}),
+    ],
+)
+def test_a_pattern_is_written_as_the_names_are(tmp_path: Path, pattern: str, chosen: set[str]) -> None:
+    workspace(tmp_path, member("@s/core"), member("socket.io"), member("socket-io"))
+    found = load_selected(tmp_path, Selection(only=(pattern,))).packages
+    assert {name for name, package in found.items() if not package.skip_reason} == chosen
 
 
 def test_every_package_has_a_directory_for_its_files_of_its_own(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from releasekit.pipeline.npm.settings import read_settings
 from releasekit.pipeline.npm.verdict import untagged
 from releasekit.pipeline.outcome import StepError
 from releasekit.redaction import keep_npmrc_secret, redact
+from releasekit.workspace.load import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,6 +46,11 @@ class Npm:
     def spell(self, pattern: str) -> str:
         """See `Ecosystem.spell`. Every name is written in one way only."""
         return pattern
+
+    def directories(self, root: Path) -> Mapping[str, Path]:
+        """See `Ecosystem.directories`. What is private is not published."""
+        found = members.find_members(absolute(root))
+        return {name: member.path.parent for name, member in found.items() if not member.content.private}
 
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
         """See `Ecosystem.choose_index`: `npm`, which is the registry that npm itself would use, or a directory."""

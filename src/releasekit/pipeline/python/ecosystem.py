@@ -12,7 +12,7 @@ from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python import indexes, release_files
 from releasekit.pipeline.python.build_requirements import CONSTRAINTS_FILENAME, offer_built
 from releasekit.pipeline.python.provided import refuse_missing
-from releasekit.workspace import canonical_pattern, load_workspace
+from releasekit.workspace import canonical_pattern, directories_of, load_workspace
 from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError, read
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Python:
     def load(self, root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
         """See `Ecosystem.load`."""
         return load_workspace(root, choose)
+
+    def directories(self, root: Path) -> Mapping[str, Path]:
+        """See `Ecosystem.directories`."""
+        return directories_of(root)
 
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
         """See `Ecosystem.choose_index`."""
