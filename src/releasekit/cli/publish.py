@@ -48,7 +48,7 @@ CONFLICT: Final = 4
 @click.command("publish")
 @output.configured_workspace_argument
 @click.option("--index", "index_name", required=True,
-              help="A [[tool.uv.index]], or [[index]] of uv.toml; `pypi`; `npm`; or a directory: ./out, or one there is.",
+              help="A [[tool.uv.index]], or [[index]] of uv.toml; `pypi`; `npm`; or a directory: ./out, or one there.",
               )  # fmt: skip
 @options.selection_options
 @click.option("--jobs", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="processors",
