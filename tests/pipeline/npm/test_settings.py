@@ -8,9 +8,11 @@ import pytest
 from tests.npm_trees import member, workspace, write
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.pipeline.npm.registry import Registry
 from releasekit.redaction import REDACTED
+from releasekit.workspace import Selection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +22,8 @@ if TYPE_CHECKING:
 A, B, C = "http://127.0.0.1:1/", "http://127.0.0.1:2/b", "http://127.0.0.1:3/"
 
 
-def choose(root: Path, name: str = "npm") -> Registry:
-    ecosystem = ecosystem_of(root)
-    index = ecosystem.choose_index(name, ecosystem.load(root))
+def choose(root: Path, name: str = "npm", exclude: tuple[str, ...] = ()) -> Registry:
+    index = ecosystem_of(root).choose_index(name, load_selected(root, Selection(exclude=exclude)))
     assert isinstance(index, Registry)
     return index
 
@@ -47,11 +48,12 @@ def test_a_package_goes_where_npm_would_send_it(npm: FakeNpm, tmp_path: Path) ->
         member("@s/scoped", publishConfig=own),
         member("@s/both", publishConfig={"@s:registry": C}),
         member("@t/unknown"),
+        member("left-out", publishConfig={"registry": C}),
         member("hidden", private=True, publishConfig={"registry": 1}),
     )
     npm.answer(says(**{"@s:registry": B, "@t:registry": "undefined"}))
 
-    index = choose(root)
+    index = choose(root, exclude=("left-out",))
 
     assert {name: target[:2] for name, target in index.settings.targets.items()} == {
         "plain": (A, ()),
@@ -59,6 +61,7 @@ def test_a_package_goes_where_npm_would_send_it(npm: FakeNpm, tmp_path: Path) ->
         "@s/scoped": (B, ()),
         "@s/both": (C, (f"--@s:registry={C}",)),
         "@t/unknown": (A, ()),
+        "left-out": (C, (f"--registry={C}",)),
     }
     assert index.identity == "npm at http://127.0.0.1:1, http://127.0.0.1:2/b, http://127.0.0.1:3"
     (call,) = npm.calls
@@ -131,3 +134,10 @@ def test_a_directory_is_an_index_of_files_of_npm(tmp_path: Path, npm: FakeNpm) -
     assert index.directory == tmp_path.cwd() / "out"
     assert index.is_whole(["core-1.0.0.tgz"], "core", "1.0.0")
     assert npm.calls == []
+
+
+def test_two_packages_whose_files_are_called_alike_do_not_go_into_one_directory(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w", member("@a/b"), member("a-b"))
+    error = refusal(root, f"{tmp_path}/out")
+    assert error.code is E.INDEX_UNKNOWN
+    assert error.message == f"'@a/b' and 'a-b' would both be a-b-1.0.0.tgz in {tmp_path}/out"

@@ -60,6 +60,7 @@ class Npm:
             hint = f"write registry=… into {workspace.root / workspace.index_file}, and say --index {NPM}"
             raise ReleaseKitError(E.INDEX_UNKNOWN, f"{redact(name)!r} is an address, not the name of an index", hint)
         if directory := find_directory(name, workspace.root, names, look_only=look_only):
+            _refuse_alike(workspace, directory.name)
             return directory
         raise ReleaseKitError(
             E.INDEX_UNKNOWN,
@@ -103,3 +104,15 @@ class Npm:
         by_default = isinstance(index, Registry) and index.settings.tag == _DEFAULT_TAG and not tagged
         if by_default and names.is_prerelease(package.version):
             raise untagged(package.name, package.version)
+
+
+def _refuse_alike(workspace: Workspace, directory: str) -> None:
+    """Refuse packages whose files would have one name, so that one would be taken for the other; not so in a registry."""
+    seen: dict[str, str] = {}
+    for package in workspace.packages.values():
+        if not package.skip_reason:
+            filename = names.tarball_name(package.name, package.version)
+            other = seen.setdefault(filename, package.name)
+            if other != package.name:
+                message = f"{other!r} and {package.name!r} would both be {filename} in {directory}"
+                raise ReleaseKitError(E.INDEX_UNKNOWN, message, "publish them to two directories, with --only")

@@ -17,6 +17,7 @@ from releasekit.pipeline.npm import names
 from releasekit.pipeline.npm.package_json import FILENAME, read, read_pnpm
 from releasekit.pipeline.npm.programs import environ, find_npm
 from releasekit.redaction import keep_npmrc_secret, keep_secret, redact
+from releasekit.workspace.load import BY_PACKAGE_JSON
 from releasekit.workspace.pyproject import InvalidWorkspaceError
 
 if TYPE_CHECKING:
@@ -66,12 +67,13 @@ def read_settings(workspace: Workspace) -> Settings:
             f"{root / 'pnpm-workspace.yaml'} says which registries to use, where npm, which publishes, does not look",
             "write them into .npmrc: registry=… and @scope:registry=…",
         )
-    released = [each for each in workspace.packages.values() if not each.skip_reason]
-    scopes = sorted({scope for each in released if (scope := names.scope_of(each.name))})
+    # Also what is not chosen now: what requires it asks for it where it is.
+    publishable = [each for each in workspace.packages.values() if not each.skip_reason.startswith(BY_PACKAGE_JSON)]
+    scopes = sorted({scope for each in publishable if (scope := names.scope_of(each.name))})
     known = _ask(root, ["registry", "tag", "globalconfig", *(f"{scope}:registry" for scope in scopes)])
     keep_npmrc_secret(Path(known.get("globalconfig", "")))
     targets = {}
-    for package in released:
+    for package in publishable:
         path = package.directory / FILENAME
         targets[package.name] = _target(package.name, read(path).publish_config or {}, path, known)
     return Settings(targets, known["tag"])
