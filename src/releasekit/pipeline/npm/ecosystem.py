@@ -107,7 +107,7 @@ class Npm:
 
 
 def _refuse_alike(workspace: Workspace, directory: str) -> None:
-    """Refuse packages whose files would have one name, so that one would be taken for the other; not so in a registry."""
+    """Refuse packages whose files would have one name: a directory, unlike a registry, can't tell them apart."""
     seen: dict[str, str] = {}
     for package in workspace.packages.values():
         if not package.skip_reason:
