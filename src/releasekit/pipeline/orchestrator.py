@@ -17,6 +17,7 @@ from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError,
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.pipeline.steps import VERIFY_TIMEOUT
 from releasekit.pipeline.turns import Turns
+from releasekit.pipeline.versions import Versions
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class Orchestrator:
             await self._build_requirements(package)
             async with self._turn(package):
                 await self._move(package.start_building)
-                await self._record(package, await self.steps.build(self._planned(package), package.artifacts))
+                built = await self.steps.build(self._planned(package), package.artifacts)
+            await self._record(package, built)  # a job is for work: the next one begins while the disk writes
         finally:
             self._builds[package.name].set()
 
@@ -185,10 +187,9 @@ class Orchestrator:
             return
         if self.interrupted:
             raise _HeldError
-        others = self.state.packages.values()
-        versions = {each.name: "" if each.status is PackageStatus.SKIPPED else each.version for each in others}
         async with self._questions:
-            await self.steps.check(self._planned(package), versions, partial(is_ahead, self.state, package.name))
+            ahead = partial(is_ahead, self.state, package.name)
+            await self.steps.check(self._planned(package), Versions(self.state), ahead)
 
     async def _release(self, package: PackageState) -> None:
         if package.status in FINAL:
@@ -208,7 +209,7 @@ class Orchestrator:
             await self._move(package.start_publishing)
             sending = partial(self._sending, package.name)
             await self.steps.publish(self._planned(package), package.artifacts, sending)
-            await self._move(package.start_verifying)
+        await self._move(package.start_verifying)
 
     @contextlib.contextmanager
     def _sending(self, name: str) -> Iterator[None]:
