@@ -140,7 +140,7 @@ class RecordingSteps:
     @asynccontextmanager
     async def _counted(self, step: str) -> AsyncIterator[None]:
         self.running[step] += 1
-        self.most_jobs = max(self.most_jobs, self.running["build"] + self.running["publish"])
+        self.most_jobs = max(self.most_jobs, self.running["build"], self.running["publish"])
         try:
             yield
         finally:

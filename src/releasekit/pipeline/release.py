@@ -13,6 +13,7 @@ from releasekit.errors import ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git, process
 from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
+from releasekit.pipeline.carrier import COMPANY
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.index import choose_index
 from releasekit.pipeline.learned import refuse_shallow
@@ -180,6 +181,7 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         plan.index,
         sent=partial(may_be_sent, plan.path),
         earlier=Earlier(plan.path, plan.index.identity),
+        uploads=request.jobs,
         upload_timeout=request.upload_timeout,
         retry_budget=request.retry_budget,
     )
@@ -188,6 +190,7 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         plan.workspace.packages,
         steps,
         jobs=request.jobs,
+        uploads=request.jobs * COMPANY,
         gate=request.gate,
         fail_fast=request.fail_fast,
         verify_timeout=request.verify_timeout,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from releasekit.errors import E
 from releasekit.pipeline.built import Built
+from releasekit.pipeline.carrier import Carrier, CompanyError
 from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
@@ -19,15 +20,13 @@ from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from releasekit.pipeline.build import Builder
+    from releasekit.pipeline.carrier import Sending
     from releasekit.pipeline.index import Index
     from releasekit.pipeline.learned import Memory
     from releasekit.workspace import Package
-
-    Sending = Callable[[], AbstractContextManager[None]]
 
 T = TypeVar("T")
 
@@ -70,6 +69,7 @@ class UvSteps:
         index: Where they go.
         sent: Names the packages whose recorded files may have been sent; asked only when it matters.
         earlier: Knows what earlier runs may have sent; asked about packages whose version a build has told.
+        uploads: How many uploads go on at a time.
         upload_timeout: Seconds that one upload may take.
         retry_budget: Seconds that the transient errors of one package may take.
     """
@@ -81,6 +81,7 @@ class UvSteps:
         *,
         sent: Callable[[], Collection[str]] = tuple,
         earlier: Memory | None = None,
+        uploads: int = 1,
         upload_timeout: float = UPLOAD_TIMEOUT,
         retry_budget: float = RETRY_BUDGET,
     ) -> None:
@@ -88,7 +89,7 @@ class UvSteps:
         self.index = index
         self.sent = sent
         self.earlier = earlier
-        self.upload_timeout = upload_timeout
+        self._carrier = Carrier(index.upload, uploads, upload_timeout)
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(retry_budget))
         self._in_vain = False
 
@@ -171,15 +172,21 @@ class UvSteps:
 
     async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str], sending: Sending) -> None:
         paths = await self._unchanged(package, artifacts, missing)
+        perhaps = False
         try:
-            with sending():
-                await self.index.upload(paths, self.upload_timeout)
+            try:
+                await self._carrier.send(paths, sending)
+            except CompanyError as failed:
+                perhaps = failed.code is E.PUBLISH_PARTIAL
+                if left := to_send(artifacts, await self._shown(package), self.index.name):
+                    await self._carrier.send([path for path in paths if path.name in left], sending, alone=True)
         except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
             refused = to_send(artifacts, await self._shown(package), self.index.name)
-            if refused and refused != missing and not isinstance(error, ConflictError):
-                message = f"{self.index.name} took only {', '.join(set(missing) - set(refused))}: {error.message}"
+            if refused and (perhaps or refused != missing) and not isinstance(error, ConflictError):
+                took = ", ".join(sorted(set(missing) - set(refused))) or "something"
+                message = f"{self.index.name} {'may have taken' if perhaps else 'took only'} {took}: {error.message}"
                 raise error.reworded(E.PUBLISH_PARTIAL, message) from error
             if refused:
                 raise
