@@ -149,8 +149,8 @@ def test_a_directory_is_not_even_cleaned_up(workspace: Workspace) -> None:
     out: Path = workspace.root / "out"
     owner = workspace.python(
         "-c",
-        "from releasekit.workspace import load_workspace as l; from releasekit.pipeline import choose_index as c;"
-        "from pathlib import Path; print(c('./out', l(Path())) ._scratch)",
+        "from releasekit.pipeline.python import Python; from pathlib import Path;"
+        "print(Python().choose_index('./out', Python().load(Path()))._scratch)",
     ).stdout.strip()
     (out / f"{owner}x.tmp").touch()
     before = digests(out), (out / f"{owner}x.tmp").stat().st_mtime_ns

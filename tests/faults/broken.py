@@ -11,37 +11,39 @@ from zipfile import ZipFile
 
 from releasekit.errors import E
 from releasekit.pipeline import build, process, steps
-from releasekit.pipeline.build import Builder
 from releasekit.pipeline.outcome import StepError
-from releasekit.pipeline.package_index import PackageIndex
-from releasekit.pipeline.steps import UvSteps
+from releasekit.pipeline.python import Python
+from releasekit.pipeline.python.package_index import PackageIndex
+from releasekit.pipeline.steps import IndexSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from releasekit.pipeline.built import Built
+    from releasekit.pipeline.ecosystem import Build
     from releasekit.pipeline.steps import Sending
     from releasekit.workspace import Package
 
 
 def build_again() -> None:
     """Build anew at every resume, never the same bytes, and send that without asking what is there."""
-    uv_build = Builder._uv_build
+    uv_build = Python.build
 
-    async def changed(self: Builder, package: Package, target: Path, given: Collection[str]) -> None:
-        await uv_build(self, package, target, given)
-        _change(target)
+    async def changed(self: Python, build: Build) -> None:
+        await uv_build(self, build)
+        _change(build.target)
 
-    async def again(self: UvSteps, package: Package, _: Mapping[str, str]) -> Built:
+    async def again(self: IndexSteps, package: Package, _: Mapping[str, str]) -> Built:
         return await self.builder.build(package)
 
-    async def blindly(self: UvSteps, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
+    async def blindly(self: IndexSteps, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         del sending
         directory = self.builder.directory(package.name)
-        await self.index.upload([directory / name for name in sorted(artifacts)], self.upload_timeout)
+        paths = [directory / name for name in sorted(artifacts)]
+        await self.index.upload(package.name, package.version, paths, self.upload_timeout)
 
-    async def upload(self: PackageIndex, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as it is
+    async def upload(self: PackageIndex, _name: str, _version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as it is
         target = self.url.removesuffix("simple/") + "upload/"
         command = [process.find_uv(), "publish", "--no-config", "--publish-url", target, *map(str, paths)]
         try:
@@ -49,9 +51,9 @@ def build_again() -> None:
         except process.CommandError as error:
             raise StepError(E.PUBLISH_FAILED, error.output) from error
 
-    _set(Builder, "_uv_build", changed)
-    _set(UvSteps, "build", again)
-    _set(UvSteps, "publish", blindly)
+    _set(Python, "build", changed)
+    _set(IndexSteps, "build", again)
+    _set(IndexSteps, "publish", blindly)
     _set(PackageIndex, "upload", upload)
 
 

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 from releasekit.errors import E
 from releasekit.pipeline import Orchestrator
 from releasekit.pipeline.built import Built
-from releasekit.pipeline.index import versions_in
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python import Python
+from releasekit.pipeline.python.names import is_whole
 from releasekit.state import STATE_FILENAME, RunState
 from releasekit.store import RunStore
 from releasekit.workspace import Package
 from releasekit.workspace.graph import assign_levels
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from pathlib import Path
-
-    from packaging.version import Version
 
     from releasekit.pipeline.steps import Sending
 
@@ -55,28 +54,39 @@ class MemoryIndex:
         self.sent: list[str] = []
         self.refuses: StepError | None = None
 
-    async def files(self, package: str, version: str) -> Mapping[str, str]:
+    async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:
         """See `Index.files`."""
-        del package, version
+        del package, version, expected
         self.asked += 1
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def versions(self, package: str) -> set[Version]:
-        """See `Index.versions`."""
-        return versions_in(await self.files(package, ""), package)
+    async def filenames(self, package: str) -> Mapping[str, str]:
+        """See `Index.filenames`."""
+        return await self.files(package, "", {})
 
-    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
+    async def upload(self, package: str, version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
         """See `Index.upload`."""
-        del timeout
+        del package, version, timeout
         if self.refuses:
             raise self.refuses
         self.sent += [path.name for path in paths]
 
+    def is_whole(self, filenames: Collection[str], package: str, version: str) -> bool:
+        """See `Index.is_whole`."""
+        return is_whole(filenames, package, version)
+
     async def aclose(self) -> None:
         """See `Index.aclose`."""
+
+
+class Unchecked(Python):
+    """Python packages whose files are none, so that nothing is read from them."""
+
+    async def check(self, *_: object) -> None:
+        """See `Ecosystem.check`."""
 
 
 class RecordingSteps:

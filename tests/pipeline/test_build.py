@@ -14,15 +14,17 @@ from tests.support import Workspace, digests
 from releasekit.cli import demo_workspace
 from releasekit.errors import E
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder
-from releasekit.pipeline.built import version_of
-from releasekit.pipeline.index import Release
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python import Python
+from releasekit.pipeline.python.names import Release
+from releasekit.pipeline.python.release_files import version_of
 from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from releasekit.pipeline.ecosystem import Build
     from releasekit.workspace import Package
 
 FILES = ["aurora_core-1.4.0-py3-none-any.whl", "aurora_core-1.4.0.tar.gz"]
@@ -34,7 +36,7 @@ def core_of(workspace: Workspace) -> Package:
 
 
 def build(workspace: Workspace, package: Package | None = None) -> Mapping[str, str]:
-    return asyncio.run(Builder(workspace.root, COMMIT_TIME).build(package or core_of(workspace))).artifacts
+    return asyncio.run(Builder(workspace.root, COMMIT_TIME, Python()).build(package or core_of(workspace))).artifacts
 
 
 def kept(workspace: Workspace) -> Path:
@@ -52,7 +54,7 @@ def test_a_build_keeps_one_sdist_and_one_wheel(workspace: Workspace) -> None:
     assert artifacts == digests(kept(workspace))
     assert sorted(path.name for path in kept(workspace).iterdir()) == FILES
     assert nothing_else_is_left(workspace)
-    assert asyncio.run(Builder(workspace.root, COMMIT_TIME).kept("aurora-core")) == artifacts
+    assert asyncio.run(Builder(workspace.root, COMMIT_TIME, Python()).kept("aurora-core")) == artifacts
 
 
 def test_the_same_commit_gives_the_same_bytes_and_replaces_the_files(workspace: Workspace) -> None:
@@ -110,7 +112,7 @@ def tell(workspace: Workspace, expression: str) -> None:
 
 
 def test_nothing_is_kept_before_it_is_built(workspace: Workspace) -> None:
-    assert asyncio.run(Builder(workspace.root, COMMIT_TIME).kept("aurora-core")) == {}
+    assert asyncio.run(Builder(workspace.root, COMMIT_TIME, Python()).kept("aurora-core")) == {}
 
 
 def test_what_a_killed_build_left_is_removed(workspace: Workspace) -> None:
@@ -148,7 +150,7 @@ def test_a_failing_backend_is_heard(workspace: Workspace) -> None:
 
 def test_a_cancelled_build_leaves_nothing(workspace: Workspace) -> None:
     async def cancel() -> None:
-        task = asyncio.create_task(Builder(workspace.root, COMMIT_TIME).build(core_of(workspace)))
+        task = asyncio.create_task(Builder(workspace.root, COMMIT_TIME, Python()).build(core_of(workspace)))
         while not list(workspace.root.glob(f"{DIST_DIRECTORY}/*")):  # noqa: ASYNC110  # the task makes it
             await asyncio.sleep(0)
         task.cancel()
@@ -173,7 +175,7 @@ def test_kept_files_that_can_not_be_read_are_an_error_not_a_crash(workspace: Wor
     (kept(workspace) / "a-directory.whl").mkdir(parents=True)
 
     with pytest.raises(StepError, match="can't be read") as caught:
-        asyncio.run(Builder(workspace.root, COMMIT_TIME).kept("aurora-core"))
+        asyncio.run(Builder(workspace.root, COMMIT_TIME, Python()).kept("aurora-core"))
 
     assert caught.value.code is E.FILE_FAILED
 
@@ -181,17 +183,16 @@ def test_kept_files_that_can_not_be_read_are_an_error_not_a_crash(workspace: Wor
 # what was built is looked at before it is kept
 
 
-class Giving(Builder):
+class Giving(Python):
     """Gives files that were made without a build."""
 
-    def __init__(self, root: Path, name: str, said: bytes, *, wheel: bool) -> None:
-        super().__init__(root, COMMIT_TIME)
+    def __init__(self, name: str, said: bytes, *, wheel: bool) -> None:
         self.names = (name, said)
         self.wheel = wheel
 
-    async def _uv_build(self, package: Package, target: Path, given: object) -> None:
-        del given
-        self._give(package, target)
+    async def build(self, build: Build) -> None:
+        """See `Ecosystem.build`."""
+        self._give(build.package, build.target)
 
     def _give(self, package: Package, target: Path) -> None:
         archives.release(target, package.name, "1.4.0")
@@ -199,6 +200,10 @@ class Giving(Builder):
         for old in target.glob("*.whl" if self.wheel else "*.gz"):
             old.unlink()
         (archives.wheel if self.wheel else archives.sdist)(target / name, said)
+
+
+def giving(root: Path, ecosystem: Giving) -> Builder:
+    return Builder(root, COMMIT_TIME, ecosystem)
 
 
 CORE = Release("aurora-core", Version("1.4.0"))
@@ -221,7 +226,7 @@ def test_every_file_says_what_its_name_and_the_plan_say(  # noqa: PLR0913  # a m
     tmp_path: Path, name: str, version: str, code: str, problem: str, *, wheel: bool, dynamic: bool
 ) -> None:
     file = FILES[0] if wheel else FILES[1]
-    builder = Giving(tmp_path, file, archives.core_metadata(name, version), wheel=wheel)
+    builder = giving(tmp_path, Giving(file, archives.core_metadata(name, version), wheel=wheel))
     package = replace(make_package("aurora-core", tmp_path, version="" if dynamic else "1.4.0"), dynamic=dynamic)
     if not code:
         built = asyncio.run(builder.build(package))
@@ -236,7 +241,7 @@ def test_every_file_says_what_its_name_and_the_plan_say(  # noqa: PLR0913  # a m
 
 def test_files_of_a_dynamic_package_that_are_of_two_versions_are_incomplete(tmp_path: Path) -> None:
     file = "aurora_core-1.4.1-py3-none-any.whl"
-    builder = Giving(tmp_path, file, archives.core_metadata("aurora-core", "1.4.1"), wheel=True)
+    builder = giving(tmp_path, Giving(file, archives.core_metadata("aurora-core", "1.4.1"), wheel=True))
     package = replace(make_package("aurora-core", tmp_path, version=""), dynamic=True)
     with pytest.raises(StepError, match="at least one wheel of one version") as caught:
         asyncio.run(builder.build(package))
@@ -244,7 +249,7 @@ def test_files_of_a_dynamic_package_that_are_of_two_versions_are_incomplete(tmp_
 
 
 def test_a_dynamic_version_that_was_recorded_binds_the_next_build(tmp_path: Path) -> None:
-    builder = Giving(tmp_path, FILES[0], archives.core_metadata("aurora-core", "1.4.0"), wheel=True)
+    builder = giving(tmp_path, Giving(FILES[0], archives.core_metadata("aurora-core", "1.4.0"), wheel=True))
     package = replace(make_package("aurora-core", tmp_path, version="1.4.0.dev3"), dynamic=True)
     with pytest.raises(StepError, match=r"of version 1\.4\.0\.dev3") as caught:
         asyncio.run(builder.build(package))

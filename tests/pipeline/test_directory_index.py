@@ -14,7 +14,8 @@ from tests.support import digests
 from releasekit.errors import E
 from releasekit.persistence import atomic
 from releasekit.pipeline.directory_index import DirectoryIndex
-from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.outcome import FileConflictError, StepError
+from releasekit.pipeline.python import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ SDIST, WHEEL = "some_thing-1.0.tar.gz", "some_thing-1.0-py3-none-any.whl"
 @pytest.fixture
 def index(tmp_path: Path) -> DirectoryIndex:
     """An index that is not there yet."""
-    return DirectoryIndex("./out", tmp_path / "deep" / "out", "me")
+    return DirectoryIndex("./out", tmp_path / "deep" / "out", "me", names)
 
 
 @pytest.fixture
@@ -39,11 +40,11 @@ def built(tmp_path: Path) -> list[Path]:
 
 
 def files(index: DirectoryIndex, package: str = "some-thing", version: str = "1.0") -> Mapping[str, str]:
-    return asyncio.run(index.files(package, version))
+    return asyncio.run(index.files(package, version, {}))
 
 
 def upload(index: DirectoryIndex, paths: list[Path]) -> None:
-    asyncio.run(index.upload(paths, 60.0))
+    asyncio.run(index.upload("some-thing", "1.0", paths, 60.0))
 
 
 def test_a_directory_that_is_not_there_has_no_files(index: DirectoryIndex) -> None:
@@ -81,7 +82,7 @@ def test_other_content_is_never_overwritten(index: DirectoryIndex, built: list[P
     theirs = files(index)[SDIST]
     built[0].write_text("other content")
 
-    with pytest.raises(ConflictError) as caught:
+    with pytest.raises(FileConflictError) as caught:
         upload(index, built)
 
     assert files(index) == {SDIST: theirs}
@@ -164,7 +165,7 @@ def test_what_a_killed_process_left_is_removed_and_what_others_write_is_not(tmp_
     mine.touch()
     theirs.touch()
 
-    again = DirectoryIndex("./out", tmp_path, "me")
+    again = DirectoryIndex("./out", tmp_path, "me", names)
     assert set(files(again)) == {SDIST, WHEEL}
     upload(again, built)
 
@@ -186,7 +187,7 @@ def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_hang(tmp_path: Path) -
     os.mkfifo(tmp_path / SDIST)
 
     with pytest.raises(StepError, match="not a regular file"):
-        files(DirectoryIndex("./out", tmp_path, "me"))
+        files(DirectoryIndex("./out", tmp_path, "me", names))
 
 
 def test_uploads_that_begin_together_take_over_once(

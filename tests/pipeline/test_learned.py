@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.pipeline.doubles import HANG, A, B, MemoryIndex, make_package
+from tests.pipeline.doubles import HANG, A, B, MemoryIndex, Unchecked, make_package
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import Orchestrator, skip_complete
@@ -20,7 +20,7 @@ from releasekit.pipeline.learned import refuse_local
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.resume import open_run, plan_changes
 from releasekit.pipeline.sent import Earlier, may_be_sent
-from releasekit.pipeline.steps import UvSteps
+from releasekit.pipeline.steps import IndexSteps
 from releasekit.state import STATE_FILENAME, RunState
 from releasekit.state.history import read_history
 from releasekit.store import RunStore
@@ -28,8 +28,6 @@ from releasekit.store import RunStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from packaging.requirements import Requirement
 
     from releasekit.state import PackageState
     from releasekit.workspace import Package
@@ -55,7 +53,7 @@ class SomeBuilder(Builder):
     """Builds what it is told to."""
 
     def __init__(self, root: Path, text: str) -> None:
-        super().__init__(root, 0)
+        super().__init__(root, 0, Unchecked())
         self.text = text
         self.builds = 0
 
@@ -72,11 +70,6 @@ class SomeBuilder(Builder):
             (directory / name).write_bytes(data)
         return Built(built, VERSION)
 
-    async def requirements(self, package: str) -> list[Requirement]:
-        """See `Builder.requirements`; what it builds is no wheel."""
-        del package
-        return []
-
 
 class TakingIndex(MemoryIndex):
     """An index that has what it was sent, and asks for a version."""
@@ -86,15 +79,15 @@ class TakingIndex(MemoryIndex):
         self.shown = dict(shown or {})
         self.asked_for: list[str] = []
 
-    async def files(self, package: str, version: str) -> Mapping[str, str]:
+    async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:
         """See `Index.files`."""
-        del package
+        del package, expected
         self.asked_for.append(version)
         return dict(self.shown)
 
-    async def upload(self, paths: object, timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
+    async def upload(self, package: str, version: str, paths: object, timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
         """See `Index.upload`."""
-        await super().upload(paths, timeout)  # type: ignore[arg-type]
+        await super().upload(package, version, paths, timeout)  # type: ignore[arg-type]
         for path in paths:  # type: ignore[attr-defined]
             self.shown[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -117,11 +110,11 @@ class Bench:
         async def all_of_it() -> PackageState:
             with await open_run(self.path, self.plan(sha), index, fresh=fresh) as store:
                 self.builder = SomeBuilder(self.path.parent, text)
-                steps = UvSteps(
+                steps = IndexSteps(
                     self.builder,
                     index,
                     sent=lambda: may_be_sent(self.path),
-                    earlier=Earlier(self.path, index.identity),
+                    earlier=Earlier(self.path, index),
                     retry_budget=0,
                 )
                 orchestrator = Orchestrator(store, {"core": self.package}, steps, jobs=2, verify_timeout=0)
@@ -299,12 +292,12 @@ def test_what_an_earlier_run_sent_of_another_version_or_elsewhere_binds_nothing(
     finished(bench)
     elsewhere = TakingIndex()
     elsewhere.identity = "elsewhere"
-    earlier = Earlier(bench.path, "memory")
+    earlier = Earlier(bench.path, TakingIndex())
     set_aside(bench.path, unfinished=False)
     assert earlier.files("core", VERSION) == FIRST
     assert earlier.files("core", "1.3") == {}
     assert earlier.files("other", VERSION) == {}
-    assert Earlier(bench.path, "elsewhere").files("core", VERSION) == {}
+    assert Earlier(bench.path, elsewhere).files("core", VERSION) == {}
 
 
 def test_files_that_can_not_be_brought_back_are_an_error_not_a_crash(bench: Bench) -> None:
@@ -315,7 +308,7 @@ def test_files_that_can_not_be_brought_back_are_an_error_not_a_crash(bench: Benc
         def bring_back(self, package: str, artifacts: Mapping[str, str]) -> bool:
             raise OSError(28, f"no space for {package} {len(artifacts)}")
 
-    steps = UvSteps(SomeBuilder(bench.path.parent, "second"), index, earlier=Stuck(bench.path, "memory"))
+    steps = IndexSteps(SomeBuilder(bench.path.parent, "second"), index, earlier=Stuck(bench.path, index))
     set_aside(bench.path, unfinished=False)
     with pytest.raises(StepError, match="could not be copied") as caught:
         asyncio.run(steps.build(bench.package, {}))
@@ -340,7 +333,7 @@ def test_a_local_version_fails_before_anything_is_sent(bench: Bench, version: st
             return Built(FIRST, version)
 
     with pytest.raises(StepError, match="is for this machine"):
-        asyncio.run(UvSteps(Local(bench.path.parent, ""), index).build(bench.package, {}))
+        asyncio.run(IndexSteps(Local(bench.path.parent, ""), index).build(bench.package, {}))
     assert (index.asked_for, index.sent) == ([], [])
 
 
@@ -395,7 +388,7 @@ def test_the_recorded_version_binds_the_next_build(bench: Bench) -> None:
 
     index = TakingIndex()
     with asyncio.run(open_run(bench.path, bench.plan(), index)) as store:
-        steps = UvSteps(Watching(bench.path.parent, "second"), index, earlier=Earlier(bench.path, "memory"))
+        steps = IndexSteps(Watching(bench.path.parent, "second"), index, earlier=Earlier(bench.path, TakingIndex()))
         asyncio.run(Orchestrator(store, {"core": bench.package}, steps, jobs=1, verify_timeout=0).run())
         assert (store.state["core"].status, store.state["core"].artifacts) == ("published", SECOND)
     assert seen == [VERSION]

@@ -11,7 +11,7 @@ from releasekit.persistence import atomic
 from releasekit.pipeline import Orchestrator
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT
 from releasekit.pipeline.order import longest_path_first
-from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError
+from releasekit.pipeline.outcome import FileConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.state import RunState
 from releasekit.store import RunStore
@@ -214,7 +214,7 @@ def test_what_an_earlier_process_published_is_confirmed_a_few_at_a_time(tmp_path
     ("error", "code"),
     [
         (NotShownError("core", ["core-1.0.tar.gz"], "memory"), E.PUBLISHED_MISSING),
-        (ConflictError("core-1.0.tar.gz", A, B, "memory"), E.INDEX_CONFLICT),
+        (FileConflictError("core-1.0.tar.gz", A, B, "memory"), E.INDEX_CONFLICT),
         (failure("memory is down", E.INDEX_UNREADABLE), E.INDEX_UNREADABLE),
     ],
 )

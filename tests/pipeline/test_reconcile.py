@@ -4,7 +4,7 @@ import pytest
 from tests.pipeline.doubles import A, B, C
 
 from releasekit.errors import E
-from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.outcome import FileConflictError, StepError
 from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, to_send
 
 SDIST, WHEEL = "p-1.tar.gz", "p-1-py3-none-any.whl"
@@ -37,7 +37,7 @@ def test_where_files_come_from(
 
 @pytest.mark.parametrize("on_disk", [{}, BOTH], ids=["gone", "on disk"])
 def test_other_content_under_a_recorded_name_is_a_conflict_at_once(on_disk: dict[str, str]) -> None:
-    with pytest.raises(ConflictError) as caught:
+    with pytest.raises(FileConflictError) as caught:
         decide(BOTH, on_disk, {SDIST: C, WHEEL: B}, "there")
 
     error = caught.value

@@ -238,12 +238,12 @@ def test_a_run_that_another_process_began_meanwhile_is_not_put_aside(begun: Path
         publish(store.state, "core", "top")
 
     class Slow(MemoryIndex):
-        async def files(self, package: str, version: str) -> Mapping[str, str]:
+        async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:
             """See `Index.files`: another process begins a run while we ask."""
             if RunState.load(begun).is_finished():
                 set_aside(begun, unfinished=False)
                 RunStore.create(begun, plan(OTHER)).close()
-            return await super().files(package, version)
+            return await super().files(package, version, expected)
 
     with pytest.raises(ReleaseKitError, match="another process began") as caught:
         open_it(begun, plan(OTHER), Slow())

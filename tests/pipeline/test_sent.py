@@ -35,7 +35,9 @@ def plan(sha: str, *, version: str = "1.0", index: str = "memory") -> RunState:
 
 def begin(path: Path, asked: RunState, shown: dict[str, str], *, fresh: bool = False) -> PackageState:
     """Begin a run in place of the one that is there, and give its package."""
-    with asyncio.run(open_run(path, asked, MemoryIndex(shown), fresh=fresh)) as store:
+    index = MemoryIndex(shown)
+    index.identity = asked.index
+    with asyncio.run(open_run(path, asked, index, fresh=fresh)) as store:
         return store.state["core"]
 
 

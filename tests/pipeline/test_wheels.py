@@ -20,8 +20,9 @@ from releasekit.pipeline.build import DIST_DIRECTORY, Builder, given_directory
 from releasekit.pipeline.built import Built
 from releasekit.pipeline.learned import settle
 from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.python import Python
 from releasekit.pipeline.resume import open_run
-from releasekit.pipeline.steps import UvSteps
+from releasekit.pipeline.steps import IndexSteps
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, RunState, there_is_a_run
 from releasekit.store import RunStore
@@ -105,7 +106,7 @@ def test_what_a_directory_has_is_taken_and_nothing_is_built(bench: Bench, monkey
     monkeypatch.setenv("UV", "/nowhere/uv")  # it would be an error to run it
     bench.open().close()
     shutil.rmtree(bench.directory)
-    built = asyncio.run(Builder(bench.root, 0).build(bench.packages["core"]))
+    built = asyncio.run(Builder(bench.root, 0, Python()).build(bench.packages["core"]))
     assert (built.version, len(built.artifacts)) == ("1.0", 3)
     assert built.artifacts == bench.kept == digests(bench.root / DIST_DIRECTORY / "core")
 
@@ -114,7 +115,7 @@ def test_the_version_of_a_dynamic_package_is_that_of_its_files(bench: Bench, mon
     monkeypatch.setenv("UV", "/nowhere/uv")
     bench.change("core", version="", dynamic=True)
     bench.open().close()
-    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).version == "1.0"
+    assert asyncio.run(Builder(bench.root, 0, Python()).build(bench.packages["core"])).version == "1.0"
 
 
 def test_files_that_are_hidden_are_not_looked_at(bench: Bench) -> None:
@@ -195,7 +196,7 @@ def test_a_version_on_the_index_that_lacks_what_is_given_is_completed_or_a_confl
     index = MemoryIndex(shown)
     with bench.open(index=index) as store:
         assert (store.state["core"].status, bench.kept) == ("pending", given)
-        steps = UvSteps(Builder(bench.root, 0), index)
+        steps = IndexSteps(Builder(bench.root, 0, Python()), index)
         built = asyncio.run(steps.build(bench.packages["core"], {}))
         assert built.artifacts == given
         with nullcontext() if agrees else pytest.raises(ConflictError):
@@ -216,8 +217,8 @@ def test_the_same_holds_if_only_the_files_tell_the_version(bench: Bench, *, has_
         shown |= bench.kept
     else:
         shown.pop(f"core-1.0-{MAC}.whl")
-    built = FromDirectory(bench.root, 0)
-    steps = UvSteps(built, MemoryIndex(shown))
+    built = FromDirectory(bench.root, 0, Python())
+    steps = IndexSteps(built, MemoryIndex(shown))
     if recorded:
         asyncio.run(built.build(bench.packages["core"]))
         bench.change("core", version="1.0")
@@ -229,7 +230,7 @@ def test_the_same_holds_if_only_the_files_tell_the_version(bench: Bench, *, has_
     assert told.not_wanted == ("version 1.0 is already on memory" if has_it else "")
 
 
-def test_what_is_given_of_a_version_that_an_earlier_run_sent_without_it_is_refused() -> None:
+def test_what_is_given_of_a_version_that_an_earlier_run_sent_without_it_is_refused(tmp_path: Path) -> None:
     first = {"core-1.0.tar.gz": "a" * 64, "core-1.0-py3-none-any.whl": "b" * 64}
     given = {"core-1.0-cp311-cp311-win_amd64.whl": "c" * 64}
 
@@ -240,10 +241,11 @@ def test_what_is_given_of_a_version_that_an_earlier_run_sent_without_it_is_refus
         def bring_back(self, package: str, artifacts: Mapping[str, str]) -> bool:
             return package == "core" and artifacts == first
 
+    package, index = make_package("core", tmp_path), MemoryIndex()
     with pytest.raises(StepError, match="win_amd64") as caught:
-        settle("core", Built(first | given, "1.0"), {}, "memory", Sent(), given=given)
+        settle(package, Built(first | given, "1.0"), {}, index, Sent(), given=given)
     assert caught.value.code is E.WHEELS_REFUSED
-    assert settle("core", Built(first, "1.0"), {}, "memory", Sent(), given={}).artifacts == first
+    assert settle(package, Built(first, "1.0"), {}, index, Sent(), given={}).artifacts == first
 
 
 @pytest.mark.parametrize("by_link", [False, True])
@@ -348,13 +350,13 @@ def test_a_beginning_that_comes_second_leaves_alone_what_the_first_was_given(ben
     first: list[RunStore] = []
 
     class Slow(MemoryIndex):
-        async def files(self, package: str, version: str) -> Mapping[str, str]:
+        async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:
             """See `Index.files`: another process begins a run while we ask."""
             if package == "core":
                 changed(bench)
                 first.append(await open_run(bench.path, bench.plan(), MemoryIndex(), wheels=bench.wheels()))
                 (bench.root / DIST_DIRECTORY / "core.building-0123456789abcdef").mkdir()
-            return await super().files(package, version)
+            return await super().files(package, version, expected)
 
     with pytest.raises(ReleaseKitError) as caught:
         bench.open(given=given, index=Slow())
@@ -395,7 +397,7 @@ def test_a_resume_without_the_directory_has_what_the_run_was_given(bench: Bench)
     shutil.rmtree(bench.directory)
     bench.open(given=False).close()
     assert bench.kept == given
-    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+    assert asyncio.run(Builder(bench.root, 0, Python()).build(bench.packages["core"])).artifacts == given
 
 
 def recorded(bench: Bench) -> dict[str, str]:
@@ -416,7 +418,7 @@ def test_what_is_recorded_and_lost_is_taken_again_from_what_is_given_again(bench
         (bench.directory / f"core-1.0-{MAC}.whl").unlink()  # the run has it yet
     bench.open().close()
     assert bench.kept == given
-    assert asyncio.run(Builder(bench.root, 0).build(bench.packages["core"])).artifacts == given
+    assert asyncio.run(Builder(bench.root, 0, Python()).build(bench.packages["core"])).artifacts == given
 
 
 def test_nothing_is_copied_for_a_package_that_is_finished(bench: Bench) -> None:
@@ -474,7 +476,7 @@ def only(bench: Bench, suffix: str, patch: pytest.MonkeyPatch) -> str:
     bench.open().close()
     patch.setenv("UV", str(script))
     with pytest.raises(ReleaseKitError) as caught:
-        asyncio.run(Builder(bench.root, 0).build(bench.packages["core"]))
+        asyncio.run(Builder(bench.root, 0, Python()).build(bench.packages["core"]))
     return caught.value.message.splitlines()[-1]
 
 
@@ -492,5 +494,5 @@ def test_two_sdists_are_incomplete(bench: Bench) -> None:
     archives.sdist(bench.directory / "core-1.0.0.tar.gz", archives.core_metadata("core", "1.0"))
     bench.open().close()
     with pytest.raises(ReleaseKitError, match="not one sdist and at least one wheel") as caught:
-        asyncio.run(Builder(bench.root, 0).build(bench.packages["core"]))
+        asyncio.run(Builder(bench.root, 0, Python()).build(bench.packages["core"]))
     assert caught.value.code is E.BUILD_INCOMPLETE

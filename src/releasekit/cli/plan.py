@@ -36,7 +36,9 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, as
     found = pipeline.load_selected(workspace, selection)
     plan = pipeline.declare(found, "", "")
     if index_name is not None:
-        asyncio.run(_skip_complete(plan, pipeline.choose_index(index_name, found, look_only=True)))
+        asyncio.run(
+            _skip_complete(plan, pipeline.ecosystem_of(found.root).choose_index(index_name, found, look_only=True))
+        )
     packages = list(plan.packages.values())
     if as_json:
         output.print_json(

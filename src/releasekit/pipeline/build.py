@@ -1,6 +1,6 @@
 """Build one package's files and keep them: what is kept here is what is sent, now and after any crash.
 
-The built files live in ``.releasekit-dist/PACKAGE/``. They arrive there whole: `uv build` writes into a
+The built files live in ``.releasekit-dist/PACKAGE/``. They arrive there whole: a build writes into a
 directory beside it, which takes the final name once its files are complete and on the device. That directory
 is never used twice: the children of a process that was killed may still be writing into theirs.
 
@@ -18,19 +18,17 @@ from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
 from releasekit.persistence import atomic
-from releasekit.pipeline import process
-from releasekit.pipeline.build_requirements import CONSTRAINTS_FILENAME, offer_built
-from releasekit.pipeline.built import Built, requirements_in, version_of
+from releasekit.pipeline.built import Built
 from releasekit.pipeline.directory_index import sha256
+from releasekit.pipeline.ecosystem import Build
 from releasekit.pipeline.outcome import StepError
 from releasekit.state.beside import DIST_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from packaging.requirements import Requirement
-
+    from releasekit.pipeline.ecosystem import Ecosystem
     from releasekit.workspace import Package
 
 __all__ = ["BUILD_TIMEOUT", "DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
@@ -46,12 +44,16 @@ class Builder:
         root: The workspace.
         source_date_epoch: The release's commit time in seconds since 1970, which build backends take for the
             time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
+        ecosystem: How they are built.
         timeout: Seconds that one build may take.
     """
 
-    def __init__(self, root: Path, source_date_epoch: int, *, timeout: float = BUILD_TIMEOUT) -> None:
+    def __init__(
+        self, root: Path, source_date_epoch: int, ecosystem: Ecosystem, *, timeout: float = BUILD_TIMEOUT
+    ) -> None:
         self.root = root
         self.source_date_epoch = source_date_epoch
+        self.ecosystem = ecosystem
         self.timeout = timeout
 
     def directory(self, package: str) -> Path:
@@ -78,16 +80,8 @@ class Builder:
         """
         return await asyncio.to_thread(_read, self.given(package))
 
-    async def requirements(self, package: str) -> list[Requirement]:
-        """Read what the kept wheels of a package require, each thing once; nothing if none is kept.
-
-        Raises:
-            StepError: It could not be read (`E.BUILD_MISMATCH`, `E.FILE_FAILED`).
-        """
-        return await asyncio.to_thread(requirements_in, self.directory(package))
-
     async def build(self, package: Package, check: Callable[[Mapping[str, str]], None] | None = None) -> Built:
-        """Build a package with `uv build` and keep the files in place of any earlier ones.
+        """Build a package and keep the files in place of any earlier ones.
 
         Args:
             package: The package; if its version is empty, the build tells it.
@@ -97,8 +91,8 @@ class Builder:
             The files and their version.
 
         Raises:
-            StepError: The build failed (`E.BUILD_FAILED`), did not give one sdist and at least one wheel of the
-                planned version (`E.BUILD_INCOMPLETE`), or files that say otherwise (`E.BUILD_MISMATCH`), took too
+            StepError: The build failed (`E.BUILD_FAILED`), did not give a release of the planned version
+                (`E.BUILD_INCOMPLETE`), or files that say otherwise (`E.BUILD_MISMATCH`), took too
                 long (`E.BUILD_TIMEOUT`), or could not be stored (`E.FILE_FAILED`).
         """
         final = self.directory(package.name)
@@ -107,8 +101,9 @@ class Builder:
         try:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
             given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
-            await self._uv_build(package, fresh, given)
-            return await asyncio.to_thread(_keep, package, fresh, final, check)
+            epoch, timeout = self.source_date_epoch, self.timeout
+            await self.ecosystem.build(Build(package, self.root, fresh, given, self.directory, epoch, timeout))
+            return await asyncio.to_thread(self._keep, package, fresh, final, check)
         except OSError as error:
             message = f"what was built of {package.name!r} could not be stored: {error}"
             hint = "mend the disk (space? permissions?) and run the same command again"
@@ -116,30 +111,15 @@ class Builder:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    async def _uv_build(self, package: Package, target: Path, given: Collection[str]) -> None:
-        """Build into a directory what is not there yet."""
-        sdists = [name for name in given if not name.endswith(".whl")]
-        if sdists and len(given) > len(sdists):
-            return
-        kind = ("--wheel",) if sdists else ("--sdist",) if given else ()
-        source = target / sdists[0] if sdists else package.directory
-        offered = await asyncio.to_thread(offer_built, package, self.directory, target)
-        command = [process.find_uv(), "build", *kind, "--out-dir", str(target), *offered.arguments, str(source)]
-        # Builds run other people's code: it is not shown what may publish.
-        withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
-        # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
-        epoch = str(self.source_date_epoch)
-        environ = {"SOURCE_DATE_EPOCH": epoch, **withheld, **process.ELSEWHERE, **offered.environ}
-        try:
-            await process.run(command, cwd=self.root, environ=environ, timeout=self.timeout)
-        except process.CommandTimeoutError as error:
-            message = f"uv build of {package.name!r} did not end within {self.timeout:g} s:\n{error.shown}"
-            hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
-            raise StepError(E.BUILD_TIMEOUT, message, hint) from error
-        except process.CommandError as error:
-            message = f"uv build of {package.name!r} in {package.directory} failed:\n{error.shown}"
-            hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
-            raise StepError(E.BUILD_FAILED, message, hint) from error
+    def _keep(
+        self, package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None
+    ) -> Built:
+        built = digests_in(fresh)
+        version = self.ecosystem.version_of(package, fresh, built)
+        if check:
+            check(built)
+        keep_whole(fresh, final)
+        return Built(built, version)
 
 
 def given_directory(root: Path, package: str) -> Path:
@@ -167,17 +147,6 @@ def _begin(fresh: Path, given: Path) -> list[str]:
     else:
         fresh.mkdir(parents=True)
     return [path.name for path in fresh.iterdir()]
-
-
-def _keep(package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None) -> Built:
-    (fresh / ".gitignore").unlink(missing_ok=True)  # uv adds it, and only newer ones have an option not to
-    (fresh / CONSTRAINTS_FILENAME).unlink(missing_ok=True)
-    built = digests_in(fresh)
-    version = version_of(package, fresh, built)
-    if check:
-        check(built)
-    keep_whole(fresh, final)
-    return Built(built, version)
 
 
 def keep_whole(fresh: Path, final: Path) -> None:

@@ -1,8 +1,8 @@
 """Uploads, so many at a time, of which small ones share a process: to start one takes longer than to send a wheel.
 
-Nobody waits for company: what comes while a process is free is sent at once, and alone. What has come while none was
-free goes together with the next one. When that fails it is not told whose fault it is, so each package asks the index
-what has arrived, and goes alone.
+Nobody waits for company: what comes while an upload may begin is sent at once. What has come while none might goes
+together with the next one. When that fails it is not told whose fault it is, so each package asks the index what has
+arrived, and sends the rest alone.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from releasekit.pipeline.index import Index
 
     Sending = Callable[[], AbstractContextManager[None]]
 
@@ -30,21 +32,41 @@ SMALL: Final = 1 << 20
 """Bytes of a package that may: of a larger one, sending takes the time."""
 
 
+@runtime_checkable
+class TakesCompany(Protocol):
+    """An index to which several packages can be sent at once."""
+
+    async def upload_together(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as `Index.upload`
+        """Send files of several packages, within so many seconds: see `Index.upload`.
+
+        Raises:
+            StepError: Not all of them were accepted (`E.PUBLISH_PARTIAL`: the index may have taken some).
+        """
+
+
 class CompanyError(StepError):
     """An upload of several packages failed, of which one: that is not told."""
 
 
-class _Parcel:
-    """The files of one package, until they are sent."""
+class Parcel(NamedTuple):
+    """Files of one version of a package that are to be sent."""
 
-    def __init__(self, paths: Sequence[Path], sending: Sending, *, alone: bool) -> None:
-        self.paths = paths
+    package: str
+    version: str
+    paths: Sequence[Path]
+
+
+class _Waiting:
+    """A parcel until it is sent."""
+
+    def __init__(self, parcel: Parcel, sending: Sending, *, alone: bool) -> None:
+        self.parcel = parcel
         self.sending = sending
-        self.alone = alone or not _are_small(paths)
+        self.alone = alone or not _are_small(parcel.paths)
         self.arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.carried: asyncio.Task[None] | None = None
 
-    def end(self, error: Exception | None = None) -> None:
+    def end(self, error: Exception | None) -> None:
         if self.arrived.done():  # nobody waits for it any more
             return
         if error:
@@ -57,24 +79,22 @@ class Carrier:
     """Sends the files of packages, in one event loop.
 
     Args:
-        upload: Sends files within so many seconds: see `Index.upload`.
+        index: Where to.
         at_a_time: How many uploads go on at a time.
         timeout: Seconds that the upload of one package may take.
     """
 
-    def __init__(
-        self, upload: Callable[[Sequence[Path], float], Awaitable[None]], at_a_time: int, timeout: float
-    ) -> None:
-        self._upload = upload
+    def __init__(self, index: Index, at_a_time: int, timeout: float) -> None:
+        self._index = index
         self._free = at_a_time
         self._timeout = timeout
-        self._waiting: deque[_Parcel] = deque()
+        self._waiting: deque[_Waiting] = deque()
 
-    async def send(self, paths: Sequence[Path], sending: Sending, *, alone: bool = False) -> None:
-        """Send the files of a package.
+    async def send(self, parcel: Parcel, sending: Sending, *, alone: bool = False) -> None:
+        """Send files.
 
         Args:
-            paths: The files.
+            parcel: The files.
             sending: Makes a context that lasts as long as bytes may be on their way. If it can't be entered, nothing
                 is sent, and what it raised is raised.
             alone: Share with nobody, and go before all who wait: it has failed in company.
@@ -84,65 +104,70 @@ class Carrier:
             StepError: It failed.
             asyncio.CancelledError: The caller was cancelled, and with it the upload, for all that shared it.
         """
-        parcel = _Parcel(paths, sending, alone=alone)
+        waiting = _Waiting(parcel, sending, alone=alone)
         if alone:
-            self._waiting.appendleft(parcel)
+            self._waiting.appendleft(waiting)
         else:
-            self._waiting.append(parcel)
+            self._waiting.append(waiting)
         self._dispatch()
         try:
-            await parcel.arrived
+            await waiting.arrived
         except asyncio.CancelledError:
-            if parcel in self._waiting:
-                self._waiting.remove(parcel)
-            while parcel.carried and not parcel.carried.done():
-                parcel.carried.cancel()
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            while waiting.carried and not waiting.carried.done():
+                waiting.carried.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([parcel.carried])
+                    await asyncio.wait([waiting.carried])
             raise
 
     def _dispatch(self) -> None:
         while self._free and self._waiting:
-            parcels = self._next()
+            together = self._next()
             self._free -= 1
-            carried = asyncio.get_running_loop().create_task(self._carry(parcels))
-            for parcel in parcels:
-                parcel.carried = carried
+            carried = asyncio.get_running_loop().create_task(self._carry(together))
+            for waiting in together:
+                waiting.carried = carried
 
-    def _next(self) -> list[_Parcel]:
-        """Take those that go together: their share of all who wait, so that no process that is free stays so."""
+    def _next(self) -> list[_Waiting]:
+        """Take those that go together: their share of all who wait, so that no upload that might begin does not."""
         share = min(COMPANY, math.ceil(len(self._waiting) / self._free))
-        parcels = [self._waiting.popleft()]
-        while not parcels[0].alone and len(parcels) < share and not self._waiting[0].alone:
-            parcels.append(self._waiting.popleft())
-        return parcels
+        together = [self._waiting.popleft()]
+        if isinstance(self._index, TakesCompany) and not together[0].alone:
+            while len(together) < share and not self._waiting[0].alone:
+                together.append(self._waiting.popleft())
+        return together
 
-    async def _carry(self, parcels: Sequence[_Parcel]) -> None:
+    async def _carry(self, together: Sequence[_Waiting]) -> None:
         error: Exception | None = None
-        going: list[_Parcel] = []
+        going: list[_Waiting] = []
         try:
             with contextlib.ExitStack() as sending:
-                for parcel in parcels:
+                for waiting in together:
                     try:
-                        sending.enter_context(parcel.sending())
+                        sending.enter_context(waiting.sending())
                     except Exception as refused:  # noqa: BLE001  # whatever it is, it is for who waits
-                        parcel.end(refused)
+                        waiting.end(refused)
                     else:
-                        going.append(parcel)
-                if going:
-                    paths = [path for parcel in going for path in parcel.paths]
-                    await self._upload(paths, self._timeout * len(going))
+                        going.append(waiting)
+                await self._upload([waiting.parcel for waiting in going])
         except asyncio.CancelledError:
-            error = CompanyError(E.PUBLISH_PARTIAL, "an upload was given up")
+            error = CompanyError(E.PUBLISH_PARTIAL, "the upload was given up")
         except StepError as failed:
-            company = CompanyError(failed.code, failed.message, failed.hint)
-            error = company if len(going) > 1 else failed
+            error = CompanyError(failed.code, failed.message, failed.hint) if len(going) > 1 else failed
         except Exception as failed:  # noqa: BLE001  # likewise
             error = failed
         self._free += 1
-        for parcel in going:
-            parcel.end(error)
+        for waiting in going:
+            waiting.end(error)
         self._dispatch()
+
+    async def _upload(self, parcels: Sequence[Parcel]) -> None:
+        if len(parcels) == 1:
+            await self._index.upload(*parcels[0], self._timeout)
+        elif isinstance(self._index, TakesCompany) and parcels:
+            paths = [path for parcel in parcels for path in parcel.paths]
+            await self._index.upload_together(paths, self._timeout * len(parcels))
 
 
 def _are_small(paths: Iterable[Path]) -> bool:

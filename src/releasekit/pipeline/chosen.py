@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.pipeline import dirty, git
-from releasekit.workspace import load_workspace, select
+from releasekit.pipeline.ecosystem import ecosystem_of
+from releasekit.workspace import select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +24,10 @@ def load_selected(root: Path, selection: Selection, *, uncommitted: bool = False
         uncommitted: What is not committed is to be released too, so that it counts as changed.
 
     Raises:
-        ReleaseKitError: It can't be released as it is written, see `load_workspace`; a pattern matches nothing
+        ReleaseKitError: It can't be released as it is written, see `Ecosystem.load`; a pattern matches nothing
             (`E.SELECTION_EMPTY`); or git does not know the commit (`E.GIT_FAILED`).
     """
-    workspace = load_workspace(root)
+    workspace = ecosystem_of(root).load(root)
     since, packages = selection.since, workspace.packages
     changed = changed_since(workspace.root, since, packages, uncommitted=uncommitted) if since else ()
     return select(workspace, selection, changed)

@@ -8,19 +8,19 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import os
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E
 from releasekit.persistence import atomic
-from releasekit.pipeline.index import belongs, versions_in
-from releasekit.pipeline.outcome import ConflictError, StepError
+from releasekit.pipeline.outcome import FileConflictError, StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
-    from packaging.version import Version
+    from releasekit.pipeline.index import Naming
 
 
 class DirectoryIndex:
@@ -31,25 +31,28 @@ class DirectoryIndex:
         directory: Where the files are.
         owner: What tells this workspace from others that publish to the same directory, at the same time perhaps:
             each removes only its own leftovers.
+        naming: How its files are called.
         look_only: Leave even these.
     """
 
-    def __init__(self, name: str, directory: Path, owner: str, *, look_only: bool = False) -> None:
+    def __init__(self, name: str, directory: Path, owner: str, naming: Naming, *, look_only: bool = False) -> None:
         self.name = self.identity = name
         self.directory = directory
+        self.is_whole = naming.is_whole
+        self._belongs = naming.belongs
         self._scratch = f".releasekit-{owner}-"
         self._used = look_only
         self._taking_over = Lock()
 
-    async def files(self, package: str, version: str) -> Mapping[str, str]:
+    async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  # its files can be read
         """See `Index.files`."""
         return await asyncio.to_thread(self._files, package, version)
 
-    async def versions(self, package: str) -> set[Version]:
-        """See `Index.versions`."""
-        return await asyncio.to_thread(self._versions, package)
+    async def filenames(self, package: str) -> Collection[str]:  # noqa: ARG002  # all that are there will do
+        """See `Index.filenames`."""
+        return await asyncio.to_thread(self._filenames)
 
-    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as the protocol has it
+    async def upload(self, package: str, version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ARG002, ASYNC109  # as the protocol has it
         """See `Index.upload`. A copy that takes too long goes on by itself: a system call can't be stopped."""
         try:
             async with asyncio.timeout(timeout):
@@ -64,18 +67,18 @@ class DirectoryIndex:
     def _files(self, package: str, version: str) -> Mapping[str, str]:
         try:
             self._take_over(make=False)
-            found = [path for path in self.directory.iterdir() if belongs(path.name, package, version)]
+            found = [path for path in self.directory.iterdir() if self._belongs(path.name, package, version)]
             return {path.name: sha256(path) for path in sorted(found)}
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise self._unreadable(error) from error
 
-    def _versions(self, package: str) -> set[Version]:
+    def _filenames(self) -> list[str]:
         try:
-            return versions_in((path.name for path in self.directory.iterdir()), package)
+            return [path.name for path in self.directory.iterdir()]
         except FileNotFoundError:
-            return set()
+            return []
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -108,7 +111,7 @@ class DirectoryIndex:
                 except FileExistsError:
                     ours, theirs = sha256(path), sha256(target)
                     if ours != theirs:
-                        raise ConflictError(path.name, ours, theirs, self.name) from None
+                        raise FileConflictError(path.name, ours, theirs, self.name) from None
         except OSError as error:
             raise StepError(
                 E.PUBLISH_FAILED,
@@ -127,3 +130,23 @@ def sha256(path: Path) -> str:
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def find_directory(name: str, root: Path, naming: Naming, *, look_only: bool = False) -> DirectoryIndex | None:
+    """Find the directory that a user named as an index; None if that is the name of none.
+
+    Args:
+        name: A path with a slash, or a directory that is there, so that a mistyped name does not become one.
+        root: The workspace.
+        naming: How the files in it are called.
+        look_only: Leave everything there as it is, also what a killed process has left.
+    """
+    given = os.path.expanduser(name)  # noqa: PTH111  # Path's raises for ~nobody
+    directory = Path.cwd() / given
+    if not given or given.startswith("~") or not (os.sep in given or given in {".", ".."} or directory.is_dir()):
+        return None
+    directory, root = directory.resolve(), root.resolve()
+    inside = directory.is_relative_to(root)
+    owner = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+    shown = f"./{directory.relative_to(root)}" if inside else str(directory)
+    return DirectoryIndex(shown, directory, owner, naming, look_only=look_only)

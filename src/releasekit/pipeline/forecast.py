@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from releasekit.errors import E, code_of, headline
 from releasekit.lifecycle import PackageStatus
-from releasekit.pipeline import process
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT
 from releasekit.pipeline.outcome import ConflictError, NotShownError
@@ -20,7 +19,7 @@ from releasekit.pipeline.reconcile import Decision, decide, to_send
 from releasekit.pipeline.release import make_plan
 from releasekit.pipeline.resume import goes_on, skip_complete
 from releasekit.pipeline.sent import find_kept, remember
-from releasekit.pipeline.steps import UvSteps, ask
+from releasekit.pipeline.steps import IndexSteps, ask
 from releasekit.state import RunState, there_is_a_run
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ async def forecast(request: Request) -> list[Forecast]:
         ReleaseKitError: The release would be refused, for the same reason.
     """
     plan = make_plan(request, look_only=True)
-    process.find_uv()
+    plan.ecosystem.require_tools()
     async with contextlib.aclosing(plan.index):
         run = plan.run
         begins = request.fresh or not there_is_a_run(plan.path)
@@ -82,7 +81,7 @@ async def forecast(request: Request) -> list[Forecast]:
             begins = not goes_on(there, plan.run, plan.path)
             run = plan.run if begins else there
         if begins:
-            remember(plan.path, run)
+            remember(plan.path, run, plan.index)
         plan.wheels.refuse_others(run, None if begins else plan.workspace.root)
         if begins:
             await skip_complete(run, plan.index, request.retry_budget, plan.wheels.given)
@@ -100,7 +99,7 @@ async def _of(package: PackageState, plan: Plan, request: Request) -> Forecast:
         if package.status is PackageStatus.PUBLISHED:
             return await _confirmed(package, plan, request)
         known = bool(package.version)  # else nothing of it was built yet
-        shown = await ask(plan.index, package.name, package.version, request.retry_budget) if known else {}
+        shown = await ask(plan.index, package, request.retry_budget) if known else {}
         missing = to_send(package.artifacts, shown, plan.index.name)
         is_kept = await asyncio.to_thread(find_kept, plan.path, package.name, package.artifacts)
         kept = package.artifacts if is_kept else {}
@@ -109,13 +108,14 @@ async def _of(package: PackageState, plan: Plan, request: Request) -> Forecast:
         action = Action.SEND if missing else Action.VERIFY
         return Forecast(package.name, package.version, action, tuple(missing))
     except ConflictError as error:
-        return Forecast(package.name, package.version, Action.CONFLICT, (error.filename,), error.message)
+        files = (error.filename,) if error.filename else ()
+        return Forecast(package.name, package.version, Action.CONFLICT, files, error.message)
 
 
 async def _confirmed(package: PackageState, plan: Plan, request: Request) -> Forecast:
     """Wait, as the release would, for the index to show again what it has shown to an earlier process."""
     patience = min(request.verify_timeout, CONFIRM_TIMEOUT)
-    steps = UvSteps(Builder(plan.workspace.root, plan.head.time), plan.index)
+    steps = IndexSteps(Builder(plan.workspace.root, plan.head.time, plan.ecosystem), plan.index)
     try:
         planned = replace(plan.workspace.packages[package.name], version=package.version)
         await steps.verify(planned, package.artifacts, patience)

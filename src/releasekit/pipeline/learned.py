@@ -12,7 +12,6 @@ from packaging.version import Version
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import git
-from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.outcome import RebuiltError, StepError
 from releasekit.pipeline.reconcile import Decision, decide
 
@@ -37,10 +36,10 @@ class Memory(Protocol):
 
 
 def settle(  # noqa: PLR0913  # all that is known of it
-    package: str,
+    package: Package,
     built: Built,
     shown: Mapping[str, str],
-    index: str,
+    index: Index,
     earlier: Memory | None,
     *,
     given: Mapping[str, str],
@@ -48,10 +47,10 @@ def settle(  # noqa: PLR0913  # all that is known of it
     """Say what is to be sent of a package, now that its build has told the version.
 
     Args:
-        package: Its name.
+        package: The package, with that version.
         built: What was built.
         shown: What the index shows of that version.
-        index: The index's name.
+        index: Where it is going; not asked.
         earlier: Knows what earlier runs may have sent.
         given: Those of its files that were built elsewhere.
 
@@ -64,25 +63,29 @@ def settle(  # noqa: PLR0913  # all that is known of it
         RebuiltError: That is lost, and what was built now is something else.
         StepError: It could not be brought back (`E.FILE_FAILED`), or is not all that is given (`E.WHEELS_REFUSED`).
     """
-    first = earlier.files(package, built.version) if earlier else {}
+    first = earlier.files(package.name, built.version) if earlier else {}
     if not (earlier and first):
-        return built.unwanted(index) if is_taken(built.artifacts, shown, given) else built
-    _refuse_more(package, built.version, first, given)
+        taken = is_taken(package, built.artifacts, shown, index, given)
+        return built.unwanted(index.name) if taken else built
+    _refuse_more(package.name, built.version, first, given)
     if first != built.artifacts:
         try:
-            brought = earlier.bring_back(package, first)
+            brought = earlier.bring_back(package.name, first)
         except OSError as error:
-            message = f"the built files of an earlier run of {package!r} could not be copied: {error}"
+            message = f"the built files of an earlier run of {package.name!r} could not be copied: {error}"
             hint = "mend the disk (space? permissions?) and run the same command again"
             raise StepError(E.FILE_FAILED, message, hint) from error
-        if decide(first, first if brought else {}, shown, index) is Decision.BUILD:
-            raise RebuiltError(first, built.artifacts, index)
+        if decide(first, first if brought else {}, shown, index.name) is Decision.BUILD:
+            raise RebuiltError(first, built.artifacts, index.name)
     return built._replace(artifacts=first)
 
 
-def is_taken(artifacts: Mapping[str, str], shown: Mapping[str, str], given: Mapping[str, str]) -> bool:
+def is_taken(
+    package: Package, artifacts: Mapping[str, str], shown: Mapping[str, str], index: Index, given: Mapping[str, str]
+) -> bool:
     """Tell whether an index has a version complete already, with all that is given, and not as it was built here."""
-    return is_complete(shown) and given.items() <= shown.items() and not artifacts.items() <= shown.items()
+    whole = index.is_whole(shown, package.name, package.version)
+    return whole and given.items() <= shown.items() and not artifacts.items() <= shown.items()
 
 
 def _refuse_more(package: str, version: str, first: Mapping[str, str], given: Mapping[str, str]) -> None:

@@ -56,7 +56,25 @@ class NotShownError(TransientError):
 
 
 class ConflictError(StepError):
-    """The index has other content under a name that we built: a person must decide.
+    """The index has other content than what we built: a person must decide.
+
+    Attributes:
+        filename: The file, if it is known which.
+    """
+
+    filename = ""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            E.INDEX_CONFLICT,
+            message,
+            "a published file can't be replaced: choose a new version, or find out who published this one",
+        )
+        self.args = (message,)
+
+
+class FileConflictError(ConflictError):
+    """The index has other content under the name of a file that we built.
 
     Attributes:
         filename: The file.
@@ -65,11 +83,7 @@ class ConflictError(StepError):
     """
 
     def __init__(self, filename: str, local: str, remote: str, index: str) -> None:
-        super().__init__(
-            E.INDEX_CONFLICT,
-            f"{filename} is on {index} with other content. Local: sha256={local}, remote: sha256={remote}",
-            "a published file can't be replaced: choose a new version, or find out who published this one",
-        )
+        super().__init__(f"{filename} is on {index} with other content. Local: sha256={local}, remote: sha256={remote}")
         self.args = (filename, local, remote, index)
         self.filename = filename
         self.local = local

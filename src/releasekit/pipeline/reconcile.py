@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E
-from releasekit.pipeline.outcome import ConflictError, RebuiltError, StepError
+from releasekit.pipeline.outcome import FileConflictError, RebuiltError, StepError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def to_send(artifacts: Files, shown: Files, index: str) -> list[str]:
     """
     for filename, digest in artifacts.items():
         if shown.get(filename, digest) != digest:
-            raise ConflictError(filename, digest, shown[filename], index)
+            raise FileConflictError(filename, digest, shown[filename], index)
     return sorted(artifacts.keys() - shown.keys())
 
 

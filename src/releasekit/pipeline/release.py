@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.errors import ReleaseKitError
 from releasekit.logging import get_logger
-from releasekit.pipeline import dirty, git, process
+from releasekit.pipeline import dirty, git
 from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
-from releasekit.pipeline.carrier import COMPANY
+from releasekit.pipeline.carrier import COMPANY, TakesCompany
 from releasekit.pipeline.chosen import load_selected
-from releasekit.pipeline.index import choose_index
+from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.pipeline.learned import refuse_shallow
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
 from releasekit.pipeline.order import last_work
 from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
-from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, UvSteps
+from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, IndexSteps
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from releasekit.pipeline.ecosystem import Ecosystem
     from releasekit.pipeline.index import Index
     from releasekit.state import RunState
     from releasekit.store import RunStore
@@ -44,7 +45,7 @@ class Request:
 
     Attributes:
         workspace: The directory of the workspace's pyproject.toml.
-        index: Where to, as `choose_index` takes it.
+        index: Where to, as `Ecosystem.choose_index` takes it.
         jobs: How many builds, and how many uploads, go on at a time.
         fresh: Begin anew, whatever run is there.
         gate: Upload nothing before everything is built.
@@ -84,6 +85,7 @@ class Plan:
         path: The state file, which need not be there.
         head: The commit that is released.
         index: Where to.
+        ecosystem: How its files are made and sent.
         run: The run as it would begin now.
         wheels: The files that were built elsewhere, which were looked at.
     """
@@ -92,6 +94,7 @@ class Plan:
     path: Path
     head: git.Head
     index: Index
+    ecosystem: Ecosystem
     run: RunState
     wheels: Wheels
 
@@ -126,7 +129,7 @@ async def release(
             (`E.STATE_NOT_DURABLE`).
     """
     plan = make_plan(request)
-    process.find_uv()  # now, rather than in the middle
+    plan.ecosystem.require_tools()  # now, rather than in the middle
     async with contextlib.aclosing(plan.index):
         with await open_run(
             plan.path,
@@ -166,21 +169,22 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)
     git.refuse_tracked(path, journal_path(path))
-    index = choose_index(request.index, workspace, look_only=look_only)
+    ecosystem = ecosystem_of(workspace.root)
+    index = ecosystem.choose_index(request.index, workspace, look_only=look_only)
     run = declare(workspace, head.sha, index.identity)
     if not request.allow_dirty:
         directories = [workspace.packages[name].directory for name in run.pending_packages()]
         dirty.refuse_changed(workspace.root, directories, index.directory)
     refuse_shallow(workspace.packages[name] for name in run.pending_packages())
-    return Plan(workspace, path, head, index, run, Wheels(request.wheels, workspace.packages))
+    return Plan(workspace, path, head, index, ecosystem, run, Wheels(request.wheels, workspace.packages))
 
 
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
-    steps = UvSteps(
-        Builder(plan.workspace.root, plan.head.time, timeout=request.build_timeout),
+    steps = IndexSteps(
+        Builder(plan.workspace.root, plan.head.time, plan.ecosystem, timeout=request.build_timeout),
         plan.index,
         sent=partial(may_be_sent, plan.path),
-        earlier=Earlier(plan.path, plan.index.identity),
+        earlier=Earlier(plan.path, plan.index),
         uploads=request.jobs,
         upload_timeout=request.upload_timeout,
         retry_budget=request.retry_budget,
@@ -190,7 +194,7 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         plan.workspace.packages,
         steps,
         jobs=request.jobs,
-        uploads=request.jobs * COMPANY,
+        uploads=request.jobs * (COMPANY if isinstance(plan.index, TakesCompany) else 1),
         gate=request.gate,
         fail_fast=request.fail_fast,
         verify_timeout=request.verify_timeout,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import PackageStatus
 from releasekit.pipeline.aside import set_aside, summary_path
-from releasekit.pipeline.index import is_complete
 from releasekit.pipeline.patience import START_BUDGET, in_turns
 from releasekit.pipeline.sent import bring_back, remember
 from releasekit.pipeline.steps import ask
@@ -69,7 +68,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
             store.close()
             raise
         store.close()
-    remember(path, plan)
+    remember(path, plan, index)
     wheels.refuse_others(plan)
     await skip_complete(plan, index, patience, wheels.given)  # first: if it fails, the old run is still in its place
     if there or fresh or left:  # a summary tells of a completed run, not of this one
@@ -146,7 +145,7 @@ async def skip_complete(
     patience: float = START_BUDGET,
     given: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> None:
-    """Skip what the index has already, an sdist and a wheel of that version.
+    """Skip what the index has already, a whole release of that version.
 
     A version with other content than what is recorded or given is not skipped: that is a conflict. Nor is one that
     lacks some of that: it is completed.
@@ -161,10 +160,10 @@ async def skip_complete(
         StepError: The index could not be asked.
     """
     names = [name for name in plan.pending_packages() if plan[name].version]  # of others, their build tells it
-    shown = await in_turns(partial(ask, index, name, plan[name].version, patience) for name in names)
+    shown = await in_turns(partial(ask, index, plan[name], patience) for name in names)
     for name, files in zip(names, shown, strict=True):
         wanted = {*plan[name].artifacts.items(), *given.get(name, {}).items()}
-        if is_complete(files) and wanted <= files.items():
+        if index.is_whole(files, name, plan[name].version) and wanted <= files.items():
             plan[name].skip(f"version {plan[name].version} is already on {index.name}")
 
 

@@ -18,13 +18,13 @@ from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.logging import get_logger
 from releasekit.pipeline.aside import earlier_runs, kept_directories
 from releasekit.pipeline.build import DIST_DIRECTORY, digests_in, keep_whole
-from releasekit.pipeline.index import belongs, is_complete
 from releasekit.pipeline.outcome import UNDECIDED
 from releasekit.state.history import read_history
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from releasekit.pipeline.index import Index
     from releasekit.state import RunState
 
 
@@ -60,15 +60,16 @@ def has_arrived(path: Path) -> bool:
     )
 
 
-def remember(path: Path, plan: RunState) -> None:
+def remember(path: Path, plan: RunState, index: Index) -> None:
     """Record in a run that is about to begin what earlier ones may have sent, or left to a person to decide.
 
     Args:
         path: The state file: of the run that makes way, if there is one. Those put aside lie beside it.
         plan: The new run. Packages of the same version, to the same index, get the artifacts that were recorded. Of
             those whose version only a build tells, `Earlier` knows when that has told it.
+        index: Where to; not asked.
     """
-    known = _releases((*earlier_runs(path), path), plan.index)
+    known = _releases((*earlier_runs(path), path), index)
     for name in plan.pending_packages():
         if artifacts := known.get((name, plan[name].version)):
             plan[name].start_building()
@@ -81,10 +82,10 @@ class Earlier:
 
     Args:
         path: The state file of this run.
-        index: What it publishes to: see `Index.identity`.
+        index: What it publishes to; not asked.
     """
 
-    def __init__(self, path: Path, index: str) -> None:
+    def __init__(self, path: Path, index: Index) -> None:
         self.path = path
         self.index = index
         self._known: dict[tuple[str, str], Mapping[str, str]] | None = None
@@ -148,7 +149,7 @@ def _copy(path: Path, final: Path, artifacts: Mapping[str, str]) -> bool:
     return True
 
 
-def _releases(state_files: Iterable[Path], index: str) -> dict[tuple[str, str], Mapping[str, str]]:
+def _releases(state_files: Iterable[Path], index: Index) -> dict[tuple[str, str], Mapping[str, str]]:
     """Read what runs have bound for an index: package and version → artifacts, as the last of them has it."""
     known: dict[tuple[str, str], Mapping[str, str]] = {}
     for state_file in state_files:
@@ -159,8 +160,13 @@ def _releases(state_files: Iterable[Path], index: str) -> dict[tuple[str, str], 
         except (OSError, ReleaseKitError) as error:
             get_logger(__name__).warning("releasekit.earlier_run_ignored", file=str(state_file), error=str(error))
             continue
-        if run.index == index:
-            known |= {(name, run[name].version): run[name].artifacts for name in bound if _is_whole(run, name)}
+        if run.index == index.identity:
+            packages = map(run.__getitem__, bound)
+            known |= {
+                (package.name, package.version): package.artifacts
+                for package in packages
+                if index.is_whole(package.artifacts, package.name, package.version)
+            }
     return known
 
 
@@ -173,9 +179,3 @@ def _bound(path: Path) -> tuple[RunState, frozenset[str]]:
     before = {name for name, package in run.packages.items() if package.artifacts} - recorded
     undecided = {name for name in run.failed_packages() if code_of(run[name].error) in UNDECIDED}
     return run, frozenset(sent | before | undecided)
-
-
-def _is_whole(run: RunState, name: str) -> bool:
-    """Tell whether what is recorded can be of this package."""
-    package = run[name]
-    return is_complete(package.artifacts) and all(belongs(file, name, package.version) for file in package.artifacts)

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from releasekit.errors import E
 from releasekit.pipeline.built import Built
-from releasekit.pipeline.carrier import Carrier, CompanyError
-from releasekit.pipeline.index import belongs, is_complete
+from releasekit.pipeline.carrier import Carrier, CompanyError, Parcel
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
-from releasekit.pipeline.provided import refuse_missing
 from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse_others, to_send
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from releasekit.pipeline.carrier import Sending
     from releasekit.pipeline.index import Index
     from releasekit.pipeline.learned import Memory
+    from releasekit.state import PackageState
     from releasekit.workspace import Package
 
 T = TypeVar("T")
@@ -61,8 +60,8 @@ class Steps(Protocol):
         """Return when the index shows every file with its sha256, within `patience` seconds."""
 
 
-class UvSteps:
-    """Builds with `uv build`, publishes to an index and verifies against it.
+class IndexSteps:
+    """Builds files, publishes them to an index and verifies them against it.
 
     Args:
         builder: Builds and keeps the files.
@@ -89,7 +88,7 @@ class UvSteps:
         self.index = index
         self.sent = sent
         self.earlier = earlier
-        self._carrier = Carrier(index.upload, uploads, upload_timeout)
+        self._carrier = Carrier(index, uploads, upload_timeout)
         self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(retry_budget))
         self._in_vain = False
 
@@ -98,10 +97,10 @@ class UvSteps:
         if not artifacts:
             return await self._learned(package, await self.builder.build(package))
         kept = await self.builder.kept(package.name)
-        shown = await self._patiently(package, partial(self._shown, package))
+        shown = await self._patiently(package, partial(self._shown, package, artifacts))
         built = Built(artifacts, package.version)
         given = await self.builder.given_files(package.name) if package.dynamic else {}
-        taken = package.dynamic and is_taken(artifacts, shown, given)
+        taken = package.dynamic and is_taken(package, artifacts, shown, self.index, given)
         if taken and not await asyncio.to_thread(self._was_sent, package):
             return built.unwanted(self.index.name)  # a crash came between its build and this
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
@@ -120,9 +119,9 @@ class UvSteps:
             return built
         refuse_local(package.name, built.version, self.index)
         package = replace(package, version=built.version)
-        shown = await self._patiently(package, partial(self._shown, package))
+        shown = await self._patiently(package, partial(self._shown, package, built.artifacts))
         given = await self.builder.given_files(package.name)
-        return await asyncio.to_thread(settle, package.name, built, shown, self.index.name, self.earlier, given=given)
+        return await asyncio.to_thread(settle, package, built, shown, self.index, self.earlier, given=given)
 
     def _was_sent(self, package: Package) -> bool:
         """Tell whether this run may have sent a package, or an earlier one its version."""
@@ -130,26 +129,26 @@ class UvSteps:
 
     async def check(self, package: Package, versions: Mapping[str, str], is_ahead: Callable[[str], bool]) -> None:
         """See `Steps.check`. What was adopted from the index is not looked at: it is there."""
-        if required := await self.builder.requirements(package.name):
-            check = partial(refuse_missing, package.name, required, versions, is_ahead, self.index)
-            await self._patiently(package, check)
+        kept = self.builder.directory(package.name)
+        ecosystem = self.builder.ecosystem
+        await self._patiently(package, partial(ecosystem.check, package, kept, versions, is_ahead, self.index))
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""
-        _require_whole(package, artifacts)
+        self._require_whole(package, artifacts)
 
         async def send_missing() -> None:
-            if missing := to_send(artifacts, await self._shown(package), self.index.name):
+            if missing := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
                 await self._send(package, artifacts, missing, sending)
 
         await self._patiently(package, send_missing)
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""
-        _require_whole(package, artifacts)
+        self._require_whole(package, artifacts)
 
         async def look() -> None:
-            if missing := to_send(artifacts, await self._shown(package), self.index.name):
+            if missing := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
                 raise NotShownError(package.name, missing, self.index.name)
 
         await within(patience, look, self.index.name)
@@ -167,23 +166,24 @@ class UvSteps:
         self._in_vain = False
         return done
 
-    async def _shown(self, package: Package) -> Mapping[str, str]:
-        return await self.index.files(package.name, package.version)
+    async def _shown(self, package: Package, artifacts: Mapping[str, str]) -> Mapping[str, str]:
+        return await self.index.files(package.name, package.version, artifacts)
 
     async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str], sending: Sending) -> None:
-        paths = await self._unchanged(package, artifacts, missing)
+        parcel = Parcel(package.name, package.version, await self._unchanged(package, artifacts, missing))
         perhaps = False
         try:
             try:
-                await self._carrier.send(paths, sending)
+                await self._carrier.send(parcel, sending)
             except CompanyError as failed:
                 perhaps = failed.code is E.PUBLISH_PARTIAL
-                if left := to_send(artifacts, await self._shown(package), self.index.name):
-                    await self._carrier.send([path for path in paths if path.name in left], sending, alone=True)
+                if left := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
+                    rest = parcel._replace(paths=[path for path in parcel.paths if path.name in left])
+                    await self._carrier.send(rest, sending, alone=True)
         except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
-            refused = to_send(artifacts, await self._shown(package), self.index.name)
+            refused = to_send(artifacts, await self._shown(package, artifacts), self.index.name)
             if refused and (perhaps or refused != missing) and not isinstance(error, ConflictError):
                 took = ", ".join(sorted(set(missing) - set(refused))) or "something"
                 message = f"{self.index.name} {'may have taken' if perhaps else 'took only'} {took}: {error.message}"
@@ -200,22 +200,23 @@ class UvSteps:
             raise StepError(E.FILE_FAILED, message, "run the same command again: it is built again and compared")
         return [directory / filename for filename in wanted]
 
+    def _require_whole(self, package: Package, artifacts: Mapping[str, str]) -> None:
+        """Refuse a record that can't be of this package: nothing may count as published by showing nothing."""
+        if not self.index.is_whole(artifacts, package.name, package.version):
+            raise StepError(
+                E.STATE_CORRUPTED,
+                f"the state file records {', '.join(artifacts) or 'no files'} for {package.name!r} {package.version}, "
+                "which is no release of it",
+                "start over with `releasekit publish --fresh`: what is on the index already is found there",
+            )
 
-def _require_whole(package: Package, artifacts: Mapping[str, str]) -> None:
-    """Refuse a record that can't be of this package: nothing may count as published by showing nothing."""
-    if not is_complete(artifacts) or not all(belongs(name, package.name, package.version) for name in artifacts):
-        raise StepError(
-            E.STATE_CORRUPTED,
-            f"the state file records {', '.join(artifacts) or 'no files'} for {package.name!r} {package.version}, "
-            "not one sdist and at least one wheel",
-            "start over with `releasekit publish --fresh`: what is on the index already is found there",
-        )
 
-
-async def ask(index: Index, package: str, version: str, patience: float = START_BUDGET) -> Mapping[str, str]:
-    """Ask an index what it has of one version of a package, and again for so many seconds, `START_BUDGET` at most.
+async def ask(index: Index, package: PackageState, patience: float = START_BUDGET) -> Mapping[str, str]:
+    """Ask an index what it has of a package's version, and again for so many seconds, `START_BUDGET` at most.
 
     Raises:
         StepError: It could not be read.
     """
-    return await within(START_BUDGET, partial(index.files, package, version), index.name, patience)
+    return await within(
+        START_BUDGET, partial(index.files, package.name, package.version, package.artifacts), index.name, patience
+    )

@@ -16,16 +16,16 @@ from packaging.version import Version
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.pipeline.build import DIST_DIRECTORY, digests_in, given_directory, keep_whole
-from releasekit.pipeline.built import require_release
 from releasekit.pipeline.directory_index import sha256
-from releasekit.pipeline.index import release_of
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python.names import release_of
+from releasekit.pipeline.python.release_files import require_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from releasekit.pipeline.index import Release
+    from releasekit.pipeline.python.names import Release
     from releasekit.state import RunState
     from releasekit.workspace import Package
 

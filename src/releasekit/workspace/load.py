@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,7 @@ from releasekit.workspace.knowledge import know
 from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
 from releasekit.workspace.select import REASONS
+from releasekit.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,6 +51,7 @@ class Package:
             require at run time.
         dynamic: Whether only its build tells the version.
         reads_git: What takes that version from git: see `dynamic.reads_git`; empty if nothing does.
+        settings: What its `[tool.releasekit]` says.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Package:
     build_requires: tuple[str, ...] = ()
     dynamic: bool = False
     reads_git: str = ""
+    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True, slots=True)

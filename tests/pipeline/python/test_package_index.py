@@ -19,8 +19,9 @@ from tests.support import INDEX, Workspace, digests
 from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.build import Builder
-from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
-from releasekit.pipeline.package_index import PackageIndex
+from releasekit.pipeline.outcome import FileConflictError, StepError, TransientError
+from releasekit.pipeline.python import Python
+from releasekit.pipeline.python.package_index import PackageIndex
 from releasekit.redaction import REDACTED
 from releasekit.workspace import load_workspace
 
@@ -44,17 +45,17 @@ def index_of(workspace: Workspace) -> PackageIndex:
 def files(index: PackageIndex, package: str = CORE[0], version: str = CORE[1]) -> Mapping[str, str]:
     async def ask() -> Mapping[str, str]:
         async with aclosing(index):
-            return await index.files(package, version)
+            return await index.files(package, version, {})
 
     return asyncio.run(ask())
 
 
 def upload(index: PackageIndex, paths: Sequence[Path]) -> None:
-    asyncio.run(index.upload(paths, TIMEOUT))
+    asyncio.run(index.upload(*CORE, paths, TIMEOUT))
 
 
 def build_core(workspace: Workspace) -> list[Path]:
-    builder = Builder(workspace.root, 1_700_000_000)
+    builder = Builder(workspace.root, 1_700_000_000, Python())
     built = asyncio.run(builder.build(load_workspace(workspace.root).packages[CORE[0]])).artifacts
     return [builder.directory(CORE[0]) / name for name in sorted(built)]
 
@@ -112,7 +113,7 @@ def test_other_content_on_the_server_is_a_conflict_when_uv_is_the_first_to_see_i
     paths = build_core(indexed)
     (served[1] / paths[1].name).write_bytes(b"other content")
 
-    with pytest.raises(ConflictError) as caught:
+    with pytest.raises(FileConflictError) as caught:
         upload(index_of(indexed), paths)
 
     error = caught.value
@@ -184,7 +185,7 @@ def test_a_workspace_whose_path_looks_like_a_pattern_is_published(other: FaultyI
     root = tmp_path / "we[ird]*?"
     small_workspace.make(root, other.url, other.publish_url)
     workspace = Workspace(root)
-    builder = Builder(root, 1_700_000_000)
+    builder = Builder(root, 1_700_000_000, Python())
     built = asyncio.run(builder.build(load_workspace(root).packages["base"])).artifacts
 
     upload(index_of(workspace), [builder.directory("base") / name for name in built])

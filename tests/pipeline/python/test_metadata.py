@@ -17,8 +17,8 @@ import pytest
 from packaging.version import Version
 from tests import archives
 
-from releasekit.pipeline import metadata
-from releasekit.pipeline.metadata import MetadataError, identify, requirements
+from releasekit.pipeline.python import metadata
+from releasekit.pipeline.python.metadata import MetadataError, identify, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,9 @@ import pytest
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.directory_index import DirectoryIndex
-from releasekit.pipeline.index import belongs, choose_index, is_complete
-from releasekit.pipeline.package_index import PackageIndex
+from releasekit.pipeline.python.indexes import choose_index
+from releasekit.pipeline.python.names import belongs, is_complete
+from releasekit.pipeline.python.package_index import PackageIndex
 from releasekit.workspace import Index, Workspace
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ credentials for reading needs one of the ways above.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from typing import TYPE_CHECKING, Final
@@ -22,17 +23,15 @@ from urllib.parse import urlsplit
 
 from releasekit.errors import E
 from releasekit.pipeline import process
-from releasekit.pipeline.index import belongs, versions_in
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.simple_api import SimpleApi
-from releasekit.pipeline.uv_verdict import failure_of
+from releasekit.pipeline.python.names import belongs, is_whole
+from releasekit.pipeline.python.simple_api import SimpleApi
+from releasekit.pipeline.python.uv_verdict import failure_of
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
-
-    from packaging.version import Version
 
 PYPI: Final = "pypi"
 """The name of the index that uv publishes to by default."""
@@ -73,7 +72,7 @@ class PackageIndex:
         self.directory: Path | None = None
         self._api = SimpleApi(name, url)
 
-    async def files(self, package: str, version: str) -> Mapping[str, str]:
+    async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  # its pages show the sha256
         """See `Index.files`."""
         shown = await self._api.files(package)
         mine = {filename: digest for filename, digest in shown.items() if belongs(filename, package, version)}
@@ -83,12 +82,16 @@ class PackageIndex:
                 raise StepError(E.INDEX_UNREADABLE, message, "publish to an index that shows sha256 digests")
         return mine
 
-    async def versions(self, package: str) -> set[Version]:
-        """See `Index.versions`."""
-        return versions_in(await self._api.files(package), package)
+    async def filenames(self, package: str) -> Collection[str]:
+        """See `Index.filenames`."""
+        return await self._api.files(package)
 
-    async def upload(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
+    async def upload(self, package: str, version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ARG002, ASYNC109  # see `process.run`
         """See `Index.upload`."""
+        await self.upload_together(paths, timeout)
+
+    async def upload_together(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
+        """See `TakesCompany.upload_together`."""
         target, environ = self._target()
         given = [glob.escape(str(path)) for path in paths]  # uv takes patterns
         command = [process.find_uv(), "publish", *target, "--", *given]
@@ -100,6 +103,10 @@ class PackageIndex:
             raise TransientError(E.PUBLISH_TIMEOUT, message, hint) from error
         except process.CommandError as error:
             raise failure_of(error, self.name, {path.name for path in paths}) from error
+
+    def is_whole(self, filenames: Collection[str], package: str, version: str) -> bool:
+        """See `Index.is_whole`."""
+        return is_whole(filenames, package, version)
 
     async def aclose(self) -> None:
         """See `Index.aclose`."""
@@ -114,7 +121,7 @@ class PackageIndex:
         """
         if not self.url:  # without its configuration files uv publishes to PyPI, which is where we look for it
             return ["--no-config"], {}
-        if self.publish_url and (_has_credentials(os.environ) or urlsplit(self.publish_url).password):
+        if self.publish_url and (_has_credentials(os.environ) or _has_password(self.publish_url)):
             return [], {"UV_PUBLISH_URL": self.publish_url}
         return ["--index", self.name], {}
 
@@ -122,6 +129,12 @@ class PackageIndex:
 def _has_credentials(environ: Mapping[str, str]) -> bool:
     token, user, password = (environ.get(f"UV_PUBLISH_{part}") for part in ("TOKEN", "USERNAME", "PASSWORD"))
     return bool(token or (user and password))
+
+
+def _has_password(url: str) -> bool:
+    with contextlib.suppress(ValueError):  # uv will say what is wrong with it
+        return bool(urlsplit(url).password)
+    return False
 
 
 def _told_apart(url: str) -> str:

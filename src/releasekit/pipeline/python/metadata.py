@@ -24,7 +24,7 @@ from packaging.tags import parse_tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from releasekit.pipeline.index import Release
+from releasekit.pipeline.python.names import Release
 
 if TYPE_CHECKING:
     from pathlib import Path

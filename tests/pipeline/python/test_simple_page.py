@@ -11,8 +11,8 @@ from contextlib import suppress
 import pytest
 from tests.pipeline.doubles import A, B
 
-from releasekit.pipeline import simple_page
-from releasekit.pipeline.simple_page import JSON, NoIndexPageError, PageError, files_of
+from releasekit.pipeline.python import simple_page
+from releasekit.pipeline.python.simple_page import JSON, NoIndexPageError, PageError, files_of
 
 SDIST = "base-1.0.tar.gz"
 WHEEL = "base-1.0-py3-none-any.whl"

@@ -8,8 +8,8 @@ import pytest
 from tests import archives
 
 from releasekit.errors import E
-from releasekit.pipeline.built import requirements_in
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python.release_files import requirements_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from tests.pipeline.doubles import A
 
 from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.page_body import MAX_PAGE
-from releasekit.pipeline.simple_api import SimpleApi
+from releasekit.pipeline.python.page_body import MAX_PAGE
+from releasekit.pipeline.python.simple_api import SimpleApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

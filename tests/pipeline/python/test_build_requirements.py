@@ -15,8 +15,9 @@ from tests.workspace.trees import MEMBERS, Tree
 
 from releasekit.errors import E
 from releasekit.pipeline.build import DIST_DIRECTORY, Builder
-from releasekit.pipeline.build_requirements import CONSTRAINTS_FILENAME, Offer, offer_built
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python import Python
+from releasekit.pipeline.python.build_requirements import CONSTRAINTS_FILENAME, Offer, offer_built
 from releasekit.workspace import Package
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def build(tree: Tree, *names: str) -> Mapping[str, str]:
     packages = tree.load().packages
     built: Mapping[str, str] = {}
     for name in names:
-        built = asyncio.run(Builder(tree.root, 1_700_000_000).build(packages[name])).artifacts
+        built = asyncio.run(Builder(tree.root, 1_700_000_000, Python()).build(packages[name])).artifacts
     return built
 
 

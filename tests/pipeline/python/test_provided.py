@@ -17,7 +17,7 @@ from uv import find_uv_bin
 
 from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError
-from releasekit.pipeline.provided import refuse_missing
+from releasekit.pipeline.python.provided import refuse_missing
 
 if TYPE_CHECKING:
     from collections.abc import Collection

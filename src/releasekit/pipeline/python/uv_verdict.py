@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E
 from releasekit.pipeline import process
-from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
-from releasekit.pipeline.simple_api import BETTER_LATER, seconds_of
+from releasekit.pipeline.outcome import ConflictError, FileConflictError, StepError, TransientError
+from releasekit.pipeline.python.simple_api import BETTER_LATER, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -68,7 +68,7 @@ def _failure(failed: process.CommandError, index: str, filenames: Collection[str
     for cause in causes:
         theirs = _MISMATCH.match(cause)  # sent by another since the index was asked
         if theirs and theirs["filename"] in filenames and theirs["local"] != theirs["remote"].lower():
-            return ConflictError(**theirs.groupdict(), index=index)
+            return FileConflictError(**theirs.groupdict(), index=index)
     message = f"uv publish to {index} failed:\n{process.shorten(failed.output[begins:])}"
     found = next(filter(None, map(_STATUS.search, causes)), None)
     status = int(found[1]) if found else 0

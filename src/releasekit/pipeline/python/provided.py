@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from releasekit.errors import E
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python.names import versions_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,7 +61,7 @@ async def refuse_missing(
             continue
         pinned = bool(ours and not requirement.marker and _is_exact(requirement.specifier))
         if not pinned:
-            there = await index.versions(name)
+            there = versions_in(await index.filenames(name), name)
             if any(requirement.specifier.contains(version, prereleases=True) for version in there):
                 continue
         why = f"this run publishes {name} {ours}" if ours else f"this run does not publish {name}"

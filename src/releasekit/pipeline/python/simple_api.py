@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from releasekit.errors import E
-from releasekit.pipeline import simple_page
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.page_body import BodyError, BrokenBodyError, read_body
 from releasekit.pipeline.patience import AT_A_TIME
+from releasekit.pipeline.python import simple_page
+from releasekit.pipeline.python.page_body import BodyError, BrokenBodyError, read_body
 from releasekit.redaction import netrc_of, redact
 
 if TYPE_CHECKING:

@@ -1,0 +1,131 @@
+"""One way to package software: what a workspace holds, how files are made of it, and where they go.
+
+Everything else of a release is the same for all of them. Each has a folder of its own beside this module, whose
+`ECOSYSTEM` is found by the folder's name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+
+from releasekit.pipeline.commands import ByCommands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from releasekit.pipeline.index import Index
+    from releasekit.workspace import Package, Workspace
+
+
+FOLDERS: Final = ("python",)
+"""The ecosystems there are; of a directory that has a workspace of several, the first is taken."""
+
+
+class Build(NamedTuple):
+    """One build.
+
+    Attributes:
+        package: What is built; if its version is empty, the build tells it.
+        root: The workspace.
+        target: A directory that the files are to be made in, and nothing else is to be left in.
+        given: The names of those that are in it already, since they were built elsewhere.
+        kept: Says where the built files of a package are kept.
+        source_date_epoch: The time of the commit that is released, in seconds since 1970.
+        timeout: Seconds that it may take.
+    """
+
+    package: Package
+    root: Path
+    target: Path
+    given: Collection[str]
+    kept: Callable[[str], Path]
+    source_date_epoch: int
+    timeout: float
+
+
+class Ecosystem(Protocol):
+    """What must be known of one way to package software.
+
+    Attributes:
+        name: What it is called, for messages.
+    """
+
+    name: str
+
+    def is_in(self, root: Path) -> bool:
+        """Tell whether a directory has a workspace of this kind, or something that was meant to be one."""
+
+    def load(self, root: Path) -> Workspace:
+        """Read the workspace in a directory.
+
+        Raises:
+            ReleaseKitError: There is none, or it can't be released as it is written.
+        """
+
+    def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
+        """Find the index that the user named; with `look_only`, one that leaves everything there as it is.
+
+        Raises:
+            ReleaseKitError: There is none of that name, or it can't be published to (`E.INDEX_UNKNOWN`).
+        """
+
+    def require_tools(self) -> None:
+        """Make sure that the programs are there that will be needed.
+
+        Raises:
+            ReleaseKitError: One is missing.
+        """
+
+    async def build(self, build: Build) -> None:
+        """Make a package's files.
+
+        Raises:
+            StepError: It failed (`E.BUILD_FAILED`), or took too long (`E.BUILD_TIMEOUT`).
+            OSError: They could not be stored.
+        """
+
+    def version_of(self, package: Package, directory: Path, artifacts: Mapping[str, str]) -> str:
+        """Make sure that files are one release of a package, by their names and by what they say of themselves.
+
+        Args:
+            package: The package; if its version is empty, the files tell it.
+            directory: Where the files are.
+            artifacts: Their names, with their sha256.
+
+        Returns:
+            Their version.
+
+        Raises:
+            StepError: They are not all that a release is (`E.BUILD_INCOMPLETE`), or say something else of themselves
+                than their names (`E.BUILD_MISMATCH`).
+            OSError: One could not be read.
+        """
+
+    async def check(
+        self,
+        package: Package,
+        kept: Path,
+        versions: Mapping[str, str],
+        is_ahead: Callable[[str], bool],
+        index: Index,
+    ) -> None:
+        """Look, before anything is sent, whether what was built could be installed.
+
+        Args:
+            package: The package.
+            kept: Where its files are kept; there are none if it was adopted from the index.
+            versions: The version of each package of the workspace that this run publishes, and "" for the others.
+            is_ahead: Tells of each whether it can't be published after this one.
+            index: Where it is going.
+
+        Raises:
+            StepError: It could not (`E.REQUIREMENT_MISSING`), or that can't be told.
+        """
+
+
+def ecosystem_of(root: Path) -> Ecosystem:
+    """Tell how the packages of a directory's workspace are made and sent; the first way if it has none of any kind."""
+    known = [cast("Ecosystem", import_module(f"releasekit.pipeline.{folder}").ECOSYSTEM) for folder in FOLDERS]
+    return ByCommands(next((each for each in known if each.is_in(root)), known[0]))

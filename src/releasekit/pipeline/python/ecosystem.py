@@ -1,0 +1,97 @@
+"""Python packages in a uv workspace: built by `uv build`, sent by `uv publish`, seen in the simple repository API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from releasekit.errors import E
+from releasekit.pipeline import process
+from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python import indexes, release_files
+from releasekit.pipeline.python.build_requirements import CONSTRAINTS_FILENAME, offer_built
+from releasekit.pipeline.python.provided import refuse_missing
+from releasekit.workspace import load_workspace
+from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from releasekit.pipeline.ecosystem import Build
+    from releasekit.pipeline.index import Index
+    from releasekit.workspace import Package, Workspace
+
+_NOT_TO_KEEP: Final = (".gitignore", CONSTRAINTS_FILENAME)  # uv adds the first, and only newer ones can be told not to
+
+
+class Python:
+    """See `Ecosystem`."""
+
+    name = "Python"
+
+    def is_in(self, root: Path) -> bool:
+        """See `Ecosystem.is_in`. A pyproject.toml may be there only for the settings of tools."""
+        try:
+            content = read(root / FILENAME)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except InvalidWorkspaceError:
+            return True
+        return content.project is not None or content.tool.uv.workspace is not None
+
+    def load(self, root: Path) -> Workspace:
+        """See `Ecosystem.load`."""
+        return load_workspace(root)
+
+    def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
+        """See `Ecosystem.choose_index`."""
+        return indexes.choose_index(name, workspace, look_only=look_only)
+
+    def require_tools(self) -> None:
+        """See `Ecosystem.require_tools`."""
+        process.find_uv()
+
+    async def build(self, build: Build) -> None:
+        """See `Ecosystem.build`. What of an sdist and a wheel is there already is not made again."""
+        sdists = [name for name in build.given if not name.endswith(".whl")]
+        if sdists and len(build.given) > len(sdists):
+            return
+        kind = ("--wheel",) if sdists else ("--sdist",) if build.given else ()
+        source = build.target / sdists[0] if sdists else build.package.directory
+        offered = await asyncio.to_thread(offer_built, build.package, build.kept, build.target)
+        command = [process.find_uv(), "build", *kind, "--out-dir", str(build.target), *offered.arguments, str(source)]
+        # Builds run other people's code: it is not shown what may publish.
+        withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
+        # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
+        epoch = str(build.source_date_epoch)
+        environ = {"SOURCE_DATE_EPOCH": epoch, **withheld, **process.ELSEWHERE, **offered.environ}
+        name = build.package.name
+        try:
+            await process.run(command, cwd=build.root, environ=environ, timeout=build.timeout)
+        except process.CommandTimeoutError as error:
+            message = f"uv build of {name!r} did not end within {build.timeout:g} s:\n{error.shown}"
+            hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
+            raise StepError(E.BUILD_TIMEOUT, message, hint) from error
+        except process.CommandError as error:
+            message = f"uv build of {name!r} in {build.package.directory} failed:\n{error.shown}"
+            hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
+            raise StepError(E.BUILD_FAILED, message, hint) from error
+        for leftover in _NOT_TO_KEEP:
+            (build.target / leftover).unlink(missing_ok=True)
+
+    def version_of(self, package: Package, directory: Path, artifacts: Mapping[str, str]) -> str:
+        """See `Ecosystem.version_of`."""
+        return release_files.version_of(package, directory, artifacts)
+
+    async def check(
+        self,
+        package: Package,
+        kept: Path,
+        versions: Mapping[str, str],
+        is_ahead: Callable[[str], bool],
+        index: Index,
+    ) -> None:
+        """See `Ecosystem.check`."""
+        if required := await asyncio.to_thread(release_files.requirements_in, kept):
+            await refuse_missing(package.name, required, versions, is_ahead, index)
