@@ -23,6 +23,7 @@ from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
 from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, IndexSteps
+from releasekit.pipeline.together import AllBuilds, Together
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
@@ -180,8 +181,11 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
 
 
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
+    root, packages = plan.workspace.root, plan.workspace.packages
+    wanted = [name for name in store.state.pending_packages() if not store.state[name].artifacts]
+    together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, request.build_timeout))
     steps = IndexSteps(
-        Builder(plan.workspace.root, plan.head.time, plan.ecosystem, timeout=request.build_timeout),
+        Builder(root, plan.head.time, plan.ecosystem, timeout=request.build_timeout, together=together),
         plan.index,
         sent=partial(may_be_sent, plan.path),
         earlier=Earlier(plan.path, plan.index),
@@ -191,7 +195,7 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
     )
     return Orchestrator(
         store,
-        plan.workspace.packages,
+        packages,
         steps,
         jobs=request.jobs,
         uploads=request.jobs * (COMPANY if isinstance(plan.index, TakesCompany) else 1),

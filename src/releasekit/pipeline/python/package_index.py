@@ -96,7 +96,7 @@ class PackageIndex:
         given = [glob.escape(str(path)) for path in paths]  # uv takes patterns
         command = [process.find_uv(), "publish", *target, "--", *given]
         try:
-            await process.run(command, cwd=self.workspace, environ=_ENVIRON | environ, timeout=timeout)
+            await process.run(command, cwd=self.workspace, environ={**_ENVIRON, **environ}, timeout=timeout)
         except process.CommandTimeoutError as error:
             message = f"uv publish to {self.name} did not end within {timeout:g} s:\n{error.shown}"
             hint = "check the network, or allow for more with --upload-timeout; the same command goes on"
