@@ -86,7 +86,7 @@ class Carrier:
 
     def __init__(self, index: Index, at_a_time: int, timeout: float) -> None:
         self._index = index
-        self._free = at_a_time
+        self._at_a_time = self._free = at_a_time
         self._timeout = timeout
         self._waiting: deque[_Waiting] = deque()
 
@@ -130,8 +130,8 @@ class Carrier:
                 waiting.carried = carried
 
     def _next(self) -> list[_Waiting]:
-        """Take those that go together: their share of all who wait, so that no upload that might begin does not."""
-        share = min(COMPANY, math.ceil(len(self._waiting) / self._free))
+        """Take those that go together: no more than their share of all who wait, or the other uploads had nothing."""
+        share = min(COMPANY, math.ceil(len(self._waiting) / self._at_a_time))
         together = [self._waiting.popleft()]
         if isinstance(self._index, TakesCompany) and not together[0].alone:
             while len(together) < share and not self._waiting[0].alone:

@@ -102,19 +102,25 @@ class Together:
             raise
         for name in built.get(package, ()):
             (self._builds.target / name).rename(target / name)
+        with contextlib.suppress(OSError):  # until all was taken it is not empty
+            self._builds.target.rmdir()
         return bool(built.get(package))
 
     async def _build(self) -> Mapping[str, Collection[str]]:
         if not isinstance(self._ecosystem, BuildsTogether):
             return {}
-        target = self._builds.target
         try:
             if not await self._ecosystem.is_faster_together(self._packages, self._all):
                 return {}
+            target = self._builds.target
             await asyncio.to_thread(_begin, target)
-            # What nobody takes, or nobody can any more, goes with us; if we are killed, with the next run.
-            weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
-            return await self._ecosystem.build_together(self._builds)
+            # What nobody takes goes when we do, or if we are killed, when the next run begins.
+            remove = weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
+            try:
+                return await self._ecosystem.build_together(self._builds)
+            except BaseException:
+                remove()
+                raise
         except (StepError, OSError) as error:
             get_logger(__name__).info("releasekit.builds_parted", reason=str(error))
             return {}

@@ -110,6 +110,8 @@ class Python:
         for path in builds.target.iterdir():
             if release := release_of(path.name):
                 built.setdefault(release.name, []).append(path.name)
+            else:
+                path.unlink()  # as `_NOT_TO_KEEP`
         return built
 
     def version_of(self, package: Package, directory: Path, artifacts: Mapping[str, str]) -> str:
