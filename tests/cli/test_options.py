@@ -83,7 +83,7 @@ def test_the_command_line_wins_and_plan_says_where_each_value_comes_from(workspa
         ("jobs = true", "tool.releasekit.jobs is True, not an integer"),
         ("jobs = 0", "tool.releasekit.jobs 0 is not in the range"),
         ("grace = true", "tool.releasekit.grace is True, not a number"),
-        ("build-timeout = 0", "tool.releasekit.build-timeout 0.0 is not in the range"),
+        ("build-timeout = 0", "tool.releasekit.build-timeout is 0, not 0.1 or more"),
         ("only = 3", "tool.releasekit.only is 3, not a string or a list of strings"),
         ("only = [3]", "tool.releasekit.only is [3], not a string or a list of strings"),
         ("no-gate = 'yes'", "tool.releasekit.no-gate is 'yes', not true or false"),

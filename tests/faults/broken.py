@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.pipeline.built import Built
+    from releasekit.pipeline.carrier import Sending
     from releasekit.pipeline.ecosystem import Build
-    from releasekit.pipeline.steps import Sending
     from releasekit.workspace import Package
 
 
@@ -41,7 +41,7 @@ def build_again() -> None:
         del sending
         directory = self.builder.directory(package.name)
         paths = [directory / name for name in sorted(artifacts)]
-        await self.index.upload(package.name, package.version, paths, self.upload_timeout)
+        await self.index.upload(package.name, package.version, paths, package.settings.upload_timeout)
 
     async def upload(self: PackageIndex, _name: str, _version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # as it is
         target = self.url.removesuffix("simple/") + "upload/"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from releasekit.pipeline.steps import Sending
+    from releasekit.pipeline.carrier import Sending
 
 A, B, C, D = (letter * 64 for letter in "abcd")  # digests
 

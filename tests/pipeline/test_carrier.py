@@ -67,7 +67,7 @@ class Bench:
     def __init__(self, root: Path, index: Slow, at_a_time: int = 1) -> None:
         self.root = root
         self.index = index
-        self.carrier = Carrier(index, at_a_time, TIMEOUT)
+        self.carrier = Carrier(index, at_a_time)
         self.on_the_way: list[str] = []
         self.refuses: set[str] = set()
 
@@ -86,7 +86,7 @@ class Bench:
                 self.on_the_way.remove(name)
 
         return asyncio.get_running_loop().create_task(
-            self.carrier.send(Parcel(name, "1.0", [path]), sending, alone=alone)
+            self.carrier.send(Parcel(name, "1.0", [path], TIMEOUT), sending, alone=alone)
         )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +12,14 @@ from releasekit.cli import demo_workspace
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.chosen import changed_since, load_selected
 from releasekit.workspace import Selection, load_workspace
+from releasekit.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support import Workspace
+
+    from releasekit.workspace import Package
 
 
 def git(directory: Path, *arguments: str) -> None:
@@ -120,11 +124,13 @@ def test_what_is_not_committed_counts_too_where_it_is_to_be_released(workspace: 
     (workspace.root / "docs.md").write_text("")
     loaded = load_workspace(workspace.root).packages
 
+    def allowing(*names: str) -> dict[str, Package]:
+        return {name: replace(loaded[name], settings=Settings(allow_dirty=name in names)) for name in loaded}
+
     assert changed(workspace) == {"aurora-text"}
-    assert changed_since(workspace.root, "HEAD~1", loaded, uncommitted=True) == {
-        *("aurora-text", "aurora-core", "aurora-net")
-    }
-    assert changed_since(workspace.root, "HEAD", loaded, uncommitted=True) == {"aurora-core", "aurora-net"}
+    assert changed_since(workspace.root, "HEAD~1", allowing(*loaded)) == {"aurora-text", "aurora-core", "aurora-net"}
+    assert changed_since(workspace.root, "HEAD", allowing(*loaded)) == {"aurora-core", "aurora-net"}
+    assert changed_since(workspace.root, "HEAD", allowing("aurora-net", "aurora-api")) == {"aurora-net"}
 
 
 def test_a_selection_asks_git_only_if_it_must(workspace: Workspace) -> None:

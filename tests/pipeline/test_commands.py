@@ -48,22 +48,26 @@ class Bench:
         self.registry = root / "registry"
         package = make_package("core", root)
         package.directory.mkdir()
-        self.package = replace(package, settings=Settings(commands=Commands(**commands)))
+        settings = Settings(build_timeout=20, upload_timeout=20, retry_budget=0, commands=Commands(**commands))
+        self.package = replace(package, settings=settings)
         self.ecosystem = ByCommands(Python())
-        self.builder = Builder(root, 1_700_000_000, self.ecosystem, timeout=20)
+        self.builder = Builder(root, 1_700_000_000, self.ecosystem)
 
     def workspace(self, *others: Package) -> Workspace:
         return Workspace(self.root, {each.name: each for each in (self.package, *others)}, {})
 
-    def steps(self, index: Index | None = None, timeout: float = 20) -> IndexSteps:
+    def allow(self, **seconds: float) -> None:
+        self.package = replace(self.package, settings=replace(self.package.settings, **seconds))  # type: ignore[arg-type]  # seconds
+
+    def steps(self, index: Index | None = None) -> IndexSteps:
         index = index or self.ecosystem.choose_index("crates", self.workspace())
-        return IndexSteps(self.builder, index, upload_timeout=timeout, retry_budget=0)
+        return IndexSteps(self.builder, index)
 
     def build(self) -> Mapping[str, str]:
         return asyncio.run(self.steps().build(self.package, {})).artifacts
 
-    def publish(self, artifacts: Mapping[str, str], timeout: float = 20) -> None:
-        asyncio.run(self.steps(timeout=timeout).publish(self.package, artifacts, nullcontext))
+    def publish(self, artifacts: Mapping[str, str]) -> None:
+        asyncio.run(self.steps().publish(self.package, artifacts, nullcontext))
 
     def verify(self, artifacts: Mapping[str, str], patience: float = 20) -> None:
         asyncio.run(self.steps().verify(self.package, artifacts, patience))
@@ -153,7 +157,7 @@ def test_a_verify_that_can_not_tell_is_asked_again(tmp_path: Path, status: int) 
 )
 def test_a_build_that_fails_or_leaves_nothing_is_an_error(tmp_path: Path, script: str, code: E, said: str) -> None:
     bench = Bench(tmp_path, build=(*SH, script), publish=PUBLISH, verify=VERIFY)
-    bench.builder.timeout = 1
+    bench.allow(build_timeout=1)
     with pytest.raises(StepError, match=said) as caught:
         bench.build()
     assert caught.value.code is code
@@ -162,8 +166,9 @@ def test_a_build_that_fails_or_leaves_nothing_is_an_error(tmp_path: Path, script
 
 def test_a_publish_that_hangs_is_killed(tmp_path: Path) -> None:
     bench = Bench(tmp_path, build=BUILD, publish=(*SH, "sleep 60"), verify=VERIFY)
+    bench.allow(upload_timeout=1)
     with pytest.raises(TransientError, match="did not end within 1 s") as caught:
-        bench.publish(bench.build(), timeout=1)
+        bench.publish(bench.build())
     assert caught.value.code is E.PUBLISH_TIMEOUT
 
 

@@ -24,6 +24,7 @@ from releasekit.pipeline.steps import IndexSteps
 from releasekit.state import STATE_FILENAME, RunState
 from releasekit.state.history import read_history
 from releasekit.store import RunStore
+from releasekit.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,7 +98,8 @@ class Bench:
 
     def __init__(self, root: Path) -> None:
         self.path = root / STATE_FILENAME
-        self.package = replace(make_package("core", root, version=""), dynamic=True)
+        impatient = Settings(verify_timeout=0, retry_budget=0)
+        self.package = replace(make_package("core", root, version=""), dynamic=True, settings=impatient)
 
     def plan(self, sha: str = SHA) -> RunState:
         plan = RunState(sha, index="memory")
@@ -115,9 +117,8 @@ class Bench:
                     index,
                     sent=lambda: may_be_sent(self.path),
                     earlier=Earlier(self.path, index),
-                    retry_budget=0,
                 )
-                orchestrator = Orchestrator(store, {"core": self.package}, steps, jobs=2, verify_timeout=0)
+                orchestrator = Orchestrator(store, {"core": self.package}, steps, jobs=2)
                 await asyncio.wait_for(orchestrator.run(), HANG)
                 return store.state["core"]
 
@@ -389,7 +390,7 @@ def test_the_recorded_version_binds_the_next_build(bench: Bench) -> None:
     index = TakingIndex()
     with asyncio.run(open_run(bench.path, bench.plan(), index)) as store:
         steps = IndexSteps(Watching(bench.path.parent, "second"), index, earlier=Earlier(bench.path, TakingIndex()))
-        asyncio.run(Orchestrator(store, {"core": bench.package}, steps, jobs=1, verify_timeout=0).run())
+        asyncio.run(Orchestrator(store, {"core": bench.package}, steps, jobs=1).run())
         assert (store.state["core"].status, store.state["core"].artifacts) == ("published", SECOND)
     assert seen == [VERSION]
     assert json.loads(bench.path.read_bytes())["packages"]["core"]["version"] == VERSION

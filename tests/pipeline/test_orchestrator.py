@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from releasekit.pipeline.steps import Sending
+    from releasekit.pipeline.carrier import Sending
     from releasekit.workspace import Package
 
 WIDE = dict.fromkeys("abcdefgh", "")
@@ -180,7 +180,7 @@ def test_recorded_artifacts_are_handed_to_the_build_and_not_recorded_again(tmp_p
 
 
 def test_what_an_earlier_process_published_is_confirmed_before_anything_else(tmp_path: Path) -> None:
-    run = Run(tmp_path, {"core": "", "top": "core"}, verify_timeout=900.0)
+    run = Run(tmp_path, {"core": "", "top": "core"})
     run.publish_before("core")
     run.go()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from releasekit.pipeline.patience import Patience
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.steps import IndexSteps, ask
 from releasekit.state import PackageState
+from releasekit.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -348,7 +350,7 @@ def test_an_index_that_used_up_one_budget_gets_one_try_for_each_other_package(tm
     """Else two hundred packages would take two hundred budgets to find that the index is gone."""
     gone = TransientError(E.INDEX_UNREADABLE, "gone")
     bench = Bench(tmp_path, gone, gone, gone, gone, BUILT)
-    bench.steps = IndexSteps(bench.builder, bench.index, retry_budget=0.0)
+    bench.package = replace(bench.package, settings=Settings(retry_budget=0.0))
     other = make_package("other", tmp_path)
 
     async def publish(package: Package) -> None:

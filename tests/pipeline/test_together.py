@@ -109,7 +109,7 @@ def test_what_uv_may_not_build_itself_has_all_built_alone(root: Path, commands: 
 
 def test_what_a_command_builds_has_all_built_alone(root: Path) -> None:
     packages = dict(load_workspace(root).packages)
-    by_command = Settings(Commands(build=("true",)))
+    by_command = Settings(commands=Commands(build=("true",)))
     ecosystem = ByCommands(Python())
 
     assert asyncio.run(ecosystem.is_faster_together(packages, packages))

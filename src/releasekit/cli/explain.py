@@ -36,8 +36,9 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
     ),
     E.CONFIG_INVALID: (
         "[tool.releasekit] in pyproject.toml has a key that is not known, or a value that is not what the option "
-        "takes. Its keys are the options of `releasekit publish`, without the dashes; --fresh, --dry-run and --json "
-        "are for one call only. `releasekit plan --json` shows every value and where it comes from."
+        "takes. The root's keys are the options of `releasekit publish`, without the dashes; --fresh, --dry-run and "
+        "--json are for one call only. A member's are those that speak of one package: its timeouts, retry-budget, "
+        "allow-dirty, exclude and steps. `releasekit plan --json` shows every value and where it comes from."
     ),
     E.DEMO_DIRECTORY: (
         "The demo makes its own directory and refuses one that has anything in it. Choose another with --to, or "

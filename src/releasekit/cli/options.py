@@ -6,28 +6,27 @@ what is given on the command line wins. What is for one call only (`--fresh`, `-
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from functools import wraps
+from math import isinf, isnan
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 
-from releasekit.errors import E, ReleaseKitError
 from releasekit.redaction import redact
 from releasekit.workspace import Selection
+from releasekit.workspace.pyproject import FILENAME
+from releasekit.workspace.settings import ALLOW_DIRTY, COMMAND_LINE, DEFAULT, FOR_EVERY_PACKAGE, SECONDS, attribute
+from releasekit.workspace.tool_table import FOR_ONE_CALL, invalid, read_root_table, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-F = TypeVar("F", bound="Callable[..., Any]")
+    from releasekit.workspace.settings import Settings, Values
 
-FILENAME: Final = "pyproject.toml"
-TABLE: Final = "tool.releasekit"
-FOR_ONE_CALL: Final = frozenset({"help", "fresh", "dry-run", "json"})
+F = TypeVar("F", bound="Callable[..., Any]")
 
 _DEFAULTS: Final = "releasekit.defaults"
 
@@ -49,6 +48,39 @@ def selection_options(function: F) -> F:
     return cast("F", with_selection)
 
 
+def package_options(function: F) -> F:
+    """Give a command the options that hold for every package, together as its argument `said`: what was really said.
+
+    What is not said there may be said of a package in its pyproject.toml.
+    """
+
+    @wraps(function)
+    def with_said(**others: Any) -> Any:  # noqa: ANN401  # the command's
+        context = click.get_current_context()
+        given = {key: others.pop(attribute(key)) for key in FOR_EVERY_PACKAGE}
+        said = {key: value for key, value in given.items() if _is_said(context, attribute(key))}
+        return function(said=said, **others)
+
+    dirty = click.option(f"--{ALLOW_DIRTY}", is_flag=True, help="Release packages that have uncommitted changes too.")
+    with_said = dirty(with_said)
+    for key, (default, least, text) in reversed([*SECONDS.items()]):
+        with_said = seconds(f"--{key}", default, text, least)(with_said)
+    return cast("F", with_said)
+
+
+def seconds(name: str, default: float, text: str, least: float) -> Callable[[F], F]:
+    """Make an option that takes seconds."""
+    kind = click.FloatRange(min=least)
+    return click.option(name, type=kind, default=default, show_default=True, callback=_number, metavar="SECONDS",
+                        help=text)  # fmt: skip
+
+
+def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if isnan(value):  # it is neither too small nor too large
+        raise click.BadParameter("nan is not a number of seconds")
+    return value
+
+
 def read_defaults(context: click.Context, workspace: Path, command: click.Command) -> None:
     """Have a command take from a workspace's pyproject.toml what it is not told on the command line.
 
@@ -60,18 +92,11 @@ def read_defaults(context: click.Context, workspace: Path, command: click.Comman
     Raises:
         ReleaseKitError: The table has an unknown key, or a value of the wrong type (`E.CONFIG_INVALID`).
     """
-    path = workspace / FILENAME
+    table = read_root_table(workspace)
     known = {name_of(option): option for option in command.params if isinstance(option, click.Option)}
-    defaults = {}
-    for key, value in _table(path).items():
-        if key in FOR_ONE_CALL:
-            raise _invalid(path, key, f"is for one call only: say --{key} on the command line")
-        if key not in known:
-            close = difflib.get_close_matches(key, known.keys() - FOR_ONE_CALL, 1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
-            raise _invalid(path, key, f"is not known{meant}")
-        option = known[key]
-        defaults[str(option.name)] = _converted(path, key, value, option, context)
+    defaults = {attribute(key): value for key, value in table.of_packages.items() if key in known}
+    for key, value in table.of_the_run.items():
+        defaults[str(known[key].name)] = _converted(workspace / FILENAME, key, value, known[key], context)
     context.meta[_DEFAULTS] = defaults
     # Which index `publish` goes to is no reason for another command to use the network.
     context.default_map = defaults if context.command is command else {**defaults, "index_name": None}
@@ -90,14 +115,35 @@ def resolved(context: click.Context, command: click.Command) -> dict[str, dict[s
         if not isinstance(option, click.Option) or name_of(option) in FOR_ONE_CALL:
             continue
         name, defaults = str(option.name), context.meta[_DEFAULTS]
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            value, source = context.params[name], "command line"
+        if _is_said(context, name):
+            value, source = context.params[name], COMMAND_LINE
         elif name in defaults:
             value, source = defaults[name], FILENAME
         else:
-            value, source = by_default[name], "default"
-        found[name_of(option)] = {"value": redact(value) if isinstance(value, str) else value, "source": source}
+            value, source = by_default[name], DEFAULT
+        found[name_of(option)] = _told(value, source)
     return found
+
+
+def told(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Tell what holds for a package, and where that was said."""
+    return {key: _told(value, source) for key, value, source in settings.told()}
+
+
+def _told(value: object, source: str) -> dict[str, Any]:
+    """Tell a value as JSON has it: of what has no number there, the word that the option takes."""
+    if isinstance(value, float) and isinf(value):
+        value = str(value)
+    elif isinstance(value, str):
+        value = redact(value)
+    elif isinstance(value, list | tuple):
+        value = [redact(each) for each in value]
+    return {"value": value, "source": source}
+
+
+def as_words(said: Values) -> list[str]:
+    """Write what was said of every package as it can be said again."""
+    return [word for key, value in said.items() for word in (f"--{key}", *([] if value is True else [str(value)]))]
 
 
 def name_of(option: click.Option) -> str:
@@ -105,23 +151,12 @@ def name_of(option: click.Option) -> str:
     return option.opts[0].removeprefix("--")
 
 
-def _table(path: Path) -> Mapping[str, Any]:
-    """Read the table; a file that can't be read is complained of by who reads the workspace."""
-    try:
-        content: Any = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    for name in TABLE.split("."):
-        content = content.get(name, {})
-        if not isinstance(content, dict):
-            raise _invalid(path, "", "is not a table")
-    return content  # type: ignore[no-any-return]  # a dict
+def _is_said(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _converted(path: Path, key: str, value: Any, option: click.Option, context: click.Context) -> Any:  # noqa: ANN401  # as TOML has it
-    expected, is_right = _EXPECTED[_kind(option)]
-    if not is_right(value):
-        raise _invalid(path, key, f"is {value!r:.100}, not {expected}")
+    require(path, key, value, _kind(option))
     if option.multiple and isinstance(value, str):
         value = [value]
     if _names_a_place(key, value, option):
@@ -129,7 +164,7 @@ def _converted(path: Path, key: str, value: Any, option: click.Option, context: 
     try:
         option.type_cast_value(context, value)
     except click.BadParameter as error:
-        raise _invalid(path, key, error.message.rstrip(".")) from None
+        raise invalid(path, key, error.message.rstrip(".")) from None
     return value
 
 
@@ -141,36 +176,7 @@ def _kind(option: click.Option) -> str:
     return {"integer range": "integer", "float range": "number"}.get(option.type.name, "text")
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and "\0" not in value  # which no name of a file or a commit can have
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-_EXPECTED: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
-    "flag": ("true or false", lambda value: isinstance(value, bool)),
-    "several": (
-        "a string or a list of strings",
-        lambda value: _is_text(value) or (isinstance(value, list) and all(map(_is_text, value))),
-    ),
-    "integer": ("an integer", _is_integer),
-    "number": ("a number", lambda value: isinstance(value, float) or _is_integer(value)),
-    "text": ("a string", _is_text),
-}
-
-
 def _names_a_place(key: str, value: object, option: click.Option) -> bool:
     if isinstance(option.type, click.Path):
         return True
     return key == "index" and isinstance(value, str) and value.startswith(("./", "../"))
-
-
-def _invalid(path: Path, key: str, problem: str) -> ReleaseKitError:
-    place = f"{TABLE}.{key}" if key else TABLE
-    return ReleaseKitError(
-        E.CONFIG_INVALID,
-        f"{path}: {place} {problem}",
-        f"[{TABLE}] takes what `releasekit publish --help` lists, without the dashes",
-    )

@@ -13,27 +13,32 @@ from releasekit.cli import options, output, publish
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.report.columns import columns
+from releasekit.workspace.pyproject import FILENAME
+from releasekit.workspace.settings import COMMAND_LINE, DEFAULT, EXCLUDE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from releasekit.pipeline.index import Index
     from releasekit.state import PackageState, RunState
-    from releasekit.workspace import Selection, Workspace
+    from releasekit.workspace import Package, Selection, Workspace
+    from releasekit.workspace.settings import Values
 
 
 @click.command("plan")
 @output.configured_workspace_argument
 @click.option("--index", "index_name", help="Also ask this index what it has already.")
 @options.selection_options
+@options.package_options
 @output.json_option
-def command(*, workspace: Path, index_name: str | None, selection: Selection, as_json: bool) -> None:
+def command(*, workspace: Path, index_name: str | None, selection: Selection, said: Values, as_json: bool) -> None:
     """Show what would be published, in which order, and what is skipped.
 
     A package is published after everything that it requires; those of one level are independent of each other.
     Nothing is written. Without --index no network is used.
     """
-    found = pipeline.load_selected(workspace, selection)
+    found = pipeline.load_selected(workspace, selection, said)
     plan = pipeline.declare(found, "", "")
     if index_name is not None:
         asyncio.run(
@@ -52,18 +57,30 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, as
     rows = [[*map(in_one_line, (str(p.level), p.name, _version(p), _why(p)))] for p in packages]
     for line in columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
-    if found.notes:
+    notes = [f"{note.package} {note.text}{f' ({note.hint})' if note.hint else ''}" for note in found.notes]
+    notes += [line for package in found.packages.values() for line in _of_its_own(package)]
+    if notes:
         click.echo()
-    for note in found.notes:
-        hint = f" ({note.hint})" if note.hint else ""
-        click.echo(f"note: {in_one_line(f'{note.package} {note.text}{hint}')}")
+    for line in notes:
+        click.echo(f"note: {in_one_line(line)}")
     wanted = sum(p.status != PackageStatus.SKIPPED for p in packages)
     click.echo(f"\n{wanted} of {len(packages)} to be published.")
-    given = ["--since", selection.since] if selection.since else []
+    given = options.as_words(said)
+    given += ["--since", selection.since] if selection.since else []
     for option, patterns in (("--only", selection.only), ("--exclude", selection.exclude)):
         given += [word for pattern in patterns for word in (option, pattern)]
     again = output.command_line("publish", str(workspace), "--index", index_name or "NAME", *given)
     click.echo(f"next: `{in_one_line(again)}`" if wanted else "next: nothing to do.")
+
+
+def _of_its_own(package: Package) -> Iterator[str]:
+    """Say what a package's own pyproject.toml says of it that holds; that it is left out stands in its line."""
+    keys: dict[str, list[str]] = {}
+    for key, _, source in package.settings.told():
+        if source not in {COMMAND_LINE, FILENAME, DEFAULT} and key != EXCLUDE:
+            keys.setdefault(source, []).append(key)
+    for source, said in keys.items():
+        yield f"{package.name} has its own {', '.join(said)} ({source})"
 
 
 async def _skip_complete(plan: RunState, index: Index) -> None:
@@ -74,7 +91,8 @@ async def _skip_complete(plan: RunState, index: Index) -> None:
 def _told(package: PackageState, found: Workspace) -> dict[str, object]:
     fields = ("name", "version", "level", "requires", "status", "reason")
     told = {field: getattr(package, field) for field in fields}
-    return told | {"build_requires": found.packages[package.name].build_requires}
+    planned = found.packages[package.name]
+    return told | {"build_requires": planned.build_requires, "settings": options.told(planned.settings)}
 
 
 def _version(package: PackageState) -> str:

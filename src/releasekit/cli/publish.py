@@ -7,9 +7,8 @@ import os
 import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
 import stamina
@@ -21,17 +20,15 @@ from releasekit.cli.watching import Watching
 from releasekit.errors import E
 from releasekit.escape import printable
 from releasekit.pipeline import Request, forecast, release
-from releasekit.pipeline.build import BUILD_TIMEOUT
 from releasekit.pipeline.orchestrator import GRACE
 from releasekit.pipeline.outcome import NotShownError
-from releasekit.pipeline.patience import RETRY_BUDGET
-from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT
 from releasekit.redaction import redact
 from releasekit.report import summary, words
 from releasekit.state import STATE_FILENAME
+from releasekit.workspace.settings import attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from stamina.instrumentation import RetryDetails
@@ -40,26 +37,12 @@ if TYPE_CHECKING:
     from releasekit.report.write import Keeper
     from releasekit.state import Transition
     from releasekit.workspace import Selection
-
-F = TypeVar("F", bound="Callable[..., Any]")
+    from releasekit.workspace.settings import Values
 
 DONE: Final = 0
 NOTHING_PUBLISHED: Final = 1
 PARTLY_PUBLISHED: Final = 3
 CONFLICT: Final = 4
-
-
-def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    if isnan(value):  # it is neither too small nor too large
-        raise click.BadParameter("nan is not a number of seconds")
-    return value
-
-
-def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callable[[F], F]:
-    """Make an option that takes seconds."""
-    kind = click.FloatRange(min=least)
-    return click.option(name, type=kind, default=default, show_default=True, callback=_number, metavar="SECONDS",
-                        help=text)  # fmt: skip
 
 
 @click.command("publish")
@@ -77,12 +60,8 @@ def _seconds(name: str, default: float, text: str, least: float = 0.1) -> Callab
 )
 @click.option("--no-gate", is_flag=True, help="Upload a package before every other is built.")
 @click.option("--fail-fast", is_flag=True, help="Begin nothing new once a package has failed.")
-@_seconds("--build-timeout", BUILD_TIMEOUT, "How long one build may take.")
-@_seconds("--upload-timeout", UPLOAD_TIMEOUT, "How long one upload may take.")
-@_seconds("--verify-timeout", VERIFY_TIMEOUT, "How long the index may take to show a file.")
-@_seconds("--retry-budget", RETRY_BUDGET, "How long a package is tried again for what may pass.", least=0)
-@_seconds("--grace", GRACE, "How long running uploads may go on after SIGINT or SIGTERM.", least=0)
-@click.option("--allow-dirty", is_flag=True, help="Release packages that have uncommitted changes too.")
+@options.package_options
+@options.seconds("--grace", GRACE, "How long running uploads may go on after SIGINT or SIGTERM.", least=0)
 @click.option("--wheels", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Publish the wheels and sdists in DIR, built elsewhere; what a package lacks is built.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be done, from what the index has; touch nothing.")
@@ -101,12 +80,8 @@ def command(  # noqa: PLR0913  # one argument an option
     fresh: bool,
     no_gate: bool,
     fail_fast: bool,
-    build_timeout: float,
-    upload_timeout: float,
-    verify_timeout: float,
-    retry_budget: float,
+    said: Values,
     grace: float,
-    allow_dirty: bool,
     wheels: Path | None,
     dry_run: bool,
     report: Path | None,
@@ -134,14 +109,10 @@ def command(  # noqa: PLR0913  # one argument an option
         fresh=fresh,
         gate=not no_gate,
         fail_fast=fail_fast,
-        build_timeout=build_timeout,
-        upload_timeout=upload_timeout,
-        verify_timeout=verify_timeout,
-        retry_budget=retry_budget,
         grace=grace,
-        allow_dirty=allow_dirty,
         selection=selection,
         wheels=wheels,
+        **{attribute(key): value for key, value in said.items()},
     )
     stamina.instrumentation.set_on_retry_hooks([_log_retry])
     stop = click.get_current_context().find_object(Stop) or Stop()

@@ -14,7 +14,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from releasekit.errors import E
 from releasekit.persistence import atomic
@@ -32,10 +32,7 @@ if TYPE_CHECKING:
     from releasekit.pipeline.together import Together
     from releasekit.workspace import Package
 
-__all__ = ["BUILD_TIMEOUT", "DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
-
-BUILD_TIMEOUT: Final = 1_800.0
-"""Seconds; a package with compiled extensions may take a quarter of an hour."""
+__all__ = ["DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
 
 
 class Builder:
@@ -46,23 +43,15 @@ class Builder:
         source_date_epoch: The release's commit time in seconds since 1970, which build backends take for the
             time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
         ecosystem: How they are built.
-        timeout: Seconds that one build may take.
         together: Has perhaps built a package already.
     """
 
     def __init__(
-        self,
-        root: Path,
-        source_date_epoch: int,
-        ecosystem: Ecosystem,
-        *,
-        timeout: float = BUILD_TIMEOUT,
-        together: Together | None = None,
+        self, root: Path, source_date_epoch: int, ecosystem: Ecosystem, *, together: Together | None = None
     ) -> None:
         self.root = root
         self.source_date_epoch = source_date_epoch
         self.ecosystem = ecosystem
-        self.timeout = timeout
         self._together = together
 
     def directory(self, package: str) -> Path:
@@ -93,7 +82,7 @@ class Builder:
         """Build a package and keep the files in place of any earlier ones.
 
         Args:
-            package: The package; if its version is empty, the build tells it.
+            package: The package, built within its own time; if its version is empty, the build tells it.
             check: Looks at what was built, and raises `StepError` if that must not take the place of what is there.
 
         Returns:
@@ -111,7 +100,7 @@ class Builder:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
             given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
             if given or not (self._together and await self._together.take(package.name, fresh)):
-                epoch, timeout = self.source_date_epoch, self.timeout
+                epoch, timeout = self.source_date_epoch, package.settings.build_timeout
                 await self.ecosystem.build(Build(package, self.root, fresh, given, self.directory, epoch, timeout))
             return await asyncio.to_thread(self._keep, package, fresh, final, check)
         except OSError as error:

@@ -49,11 +49,19 @@ class CompanyError(StepError):
 
 
 class Parcel(NamedTuple):
-    """Files of one version of a package that are to be sent."""
+    """Files of one version of a package that are to be sent.
+
+    Attributes:
+        package: The package.
+        version: The version.
+        paths: The files.
+        timeout: Seconds that their upload may take.
+    """
 
     package: str
     version: str
     paths: Sequence[Path]
+    timeout: float
 
 
 class _Waiting:
@@ -81,13 +89,11 @@ class Carrier:
     Args:
         index: Where to.
         at_a_time: How many uploads go on at a time.
-        timeout: Seconds that the upload of one package may take.
     """
 
-    def __init__(self, index: Index, at_a_time: int, timeout: float) -> None:
+    def __init__(self, index: Index, at_a_time: int) -> None:
         self._index = index
         self._at_a_time = self._free = at_a_time
-        self._timeout = timeout
         self._waiting: deque[_Waiting] = deque()
 
     async def send(self, parcel: Parcel, sending: Sending, *, alone: bool = False) -> None:
@@ -164,10 +170,10 @@ class Carrier:
 
     async def _upload(self, parcels: Sequence[Parcel]) -> None:
         if len(parcels) == 1:
-            await self._index.upload(*parcels[0], self._timeout)
+            await self._index.upload(*parcels[0])
         elif isinstance(self._index, TakesCompany) and parcels:
             paths = [path for parcel in parcels for path in parcel.paths]
-            await self._index.upload_together(paths, self._timeout * len(parcels))
+            await self._index.upload_together(paths, sum(parcel.timeout for parcel in parcels))
 
 
 def _are_small(paths: Iterable[Path]) -> bool:

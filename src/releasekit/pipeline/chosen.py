@@ -2,57 +2,103 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import dirty, git
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.workspace import select
+from releasekit.workspace.pyproject import FILENAME
+from releasekit.workspace.settings import COMMAND_LINE, VERIFY
+from releasekit.workspace.tool_table import TABLE, read_root_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from releasekit.workspace import Package, Selection, Workspace
+    from releasekit.workspace.settings import Values
 
 
-def load_selected(root: Path, selection: Selection, *, uncommitted: bool = False) -> Workspace:
-    """Read a workspace, of which what is not chosen is to be skipped.
+def load_selected(root: Path, selection: Selection, said: Values = MappingProxyType({})) -> Workspace:
+    """Read a workspace, of which what is not chosen is to be skipped, with the settings that hold for each package.
 
     Args:
         root: The directory of its pyproject.toml.
         selection: What is chosen.
-        uncommitted: What is not committed is to be released too, so that it counts as changed.
+        said: What the command line says of every package.
 
     Raises:
-        ReleaseKitError: It can't be released as it is written, see `Ecosystem.load`; a pattern matches nothing
-            (`E.SELECTION_EMPTY`); or git does not know the commit (`E.GIT_FAILED`).
+        ReleaseKitError: It can't be released as it is written, see `Ecosystem.load`, or as `[tool.releasekit]` says
+            (`E.CONFIG_INVALID`); a pattern matches nothing (`E.SELECTION_EMPTY`); or git does not know the commit
+            (`E.GIT_FAILED`).
     """
-    workspace = ecosystem_of(root).load(root)
-    since, packages = selection.since, workspace.packages
-    changed = changed_since(workspace.root, since, packages, uncommitted=uncommitted) if since else ()
-    return select(workspace, selection, changed)
+    workspace = _resolved(ecosystem_of(root).load(root), said)
+    since = selection.since
+    changed = changed_since(workspace.root, since, workspace.packages) if since else ()
+    selected = select(workspace, selection, changed)
+    _refuse_untold_versions(selected.packages.values())
+    return selected
 
 
-def changed_since(root: Path, ref: str, packages: Mapping[str, Package], *, uncommitted: bool = False) -> set[str]:
+def _resolved(workspace: Workspace, said: Values) -> Workspace:
+    """Give each package the settings that hold for it: see `workspace.settings`."""
+    root = read_root_table(workspace.root).of_packages
+    if not root and not said:
+        return workspace
+    packages = {
+        name: replace(package, settings=package.settings.underlaid(root, FILENAME).overlaid(said, COMMAND_LINE))
+        for name, package in workspace.packages.items()
+    }
+    return replace(workspace, packages=MappingProxyType(packages))
+
+
+def _refuse_untold_versions(packages: Iterable[Package]) -> None:
+    """Refuse packages whose version nobody tells: of what a command verifies, the files need not say anything."""
+    for package in packages:
+        if package.dynamic and package.settings.commands.verify and not package.skip_reason:
+            source = package.settings.sources.get(VERIFY, FILENAME)
+            raise ReleaseKitError(
+                E.CONFIG_INVALID,
+                f"{package.directory / FILENAME}: the version is dynamic, and {source} has a command that verifies "
+                f"{package.name!r}, so that its files need not tell it",
+                f"write it down as project.version, or leave {TABLE}.{VERIFY} out",
+            )
+
+
+def changed_since(root: Path, ref: str, packages: Mapping[str, Package]) -> set[str]:
     """Name the packages of which a file was added, changed or removed between a commit and HEAD.
 
     A file belongs to the innermost package whose directory it is in, so what is in a member is no change of a package
-    in the root; of a submodule with another commit every package in it counts. What requires them is not looked at.
+    in the root; of a submodule with another commit every package in it counts. Of a package that may be released with
+    uncommitted changes these count too, as in `dirty`. What requires them is not looked at.
 
     Args:
         root: The workspace.
         ref: The commit, by any name that git knows.
         packages: Those of the workspace.
-        uncommitted: What differs from HEAD in the work tree counts too, as in `dirty`.
 
     Raises:
         ReleaseKitError: git does not know that commit (`E.GIT_FAILED`).
     """
     owners = {package.directory.resolve(): name for name, package in packages.items()}
+    allowed = {name for name, package in packages.items() if package.settings.allow_dirty}
+    uncommitted = dirty.uncommitted(root, [packages[name].directory for name in packages if name in allowed])
+    return _with(git.changed_since(root, ref), owners) | (_with(uncommitted, owners) & allowed)
+
+
+def _with(files: Iterable[Path], owners: Mapping[Path, str]) -> set[str]:
+    """Name the packages that some files are of: the innermost of each, and those in what is a submodule."""
+    inside: defaultdict[Path, set[str]] = defaultdict(set)
+    for place, name in owners.items():
+        for around in place.parents:
+            inside[around].add(name)
     found: set[str] = set()
-    more = dirty.uncommitted(root, [each.directory for each in packages.values()]) if uncommitted else []
-    for file in (*git.changed_since(root, ref), *more):
-        owner = next((owners[place] for place in (file, *file.parents) if place in owners), None)
-        found |= {owner} if owner else set()
-        found |= {name for place, name in owners.items() if file in place.parents}  # those in a submodule
+    for file in files:
+        owner = dirty.innermost(file, owners)
+        found |= {owners[owner]} if owner else set()
+        found |= inside.get(file, set())
     return found

@@ -13,7 +13,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _OURS: Final = ".releasekit-"
@@ -24,7 +24,7 @@ _DISTRIBUTIONS: Final = (".whl", ".tar.gz")
 _SHOWN: Final = 5  # files of many
 
 
-def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) -> None:
+def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None, allowed: Iterable[Path] = ()) -> None:
     """Refuse uncommitted changes in what is released: a commit would be said to be what it is not.
 
     Ignored files don't count, nor do our own: those of the run, of an index on this machine, and what a build
@@ -34,12 +34,17 @@ def refuse_changed(root: Path, directories: Sequence[Path], index: Path | None) 
         root: The workspace.
         directories: Where the packages are; links are followed.
         index: The directory that is published to, if it is one.
+        allowed: Where packages are that may have uncommitted changes: what is in one of these and in none of
+            `directories` below it is not looked at.
 
     Raises:
         ReleaseKitError: There are some (`E.GIT_DIRTY`).
     """
     top = git.top(root.resolve()) if directories else root
-    if changed := [os.path.relpath(path, top) for path in uncommitted(root, directories, index)]:
+    may_be = {each.resolve() for each in allowed}
+    packages = {each.resolve() for each in directories} | may_be
+    found = (path for path in uncommitted(root, directories, index) if innermost(path, packages) not in may_be)
+    if changed := [os.path.relpath(path, top) for path in found]:
         shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
         raise ReleaseKitError(
             E.GIT_DIRTY,
@@ -75,6 +80,11 @@ def uncommitted(root: Path, directories: Sequence[Path], index: Path | None = No
         for path, untracked in found
         if not (_is_ours(path, root, index) or (untracked and _is_built(path, packages)))
     )
+
+
+def innermost(path: Path, directories: Container[Path]) -> Path | None:
+    """Tell which of some directories a path is in or is, the one that is below the others; None if it is in none."""
+    return next((each for each in (path, *path.parents) if each in directories), None)
 
 
 class _Change(NamedTuple):
@@ -128,11 +138,9 @@ def _is_ours(path: Path, root: Path, index: Path | None) -> bool:
     return path.parent == index and (path.name.endswith(_DISTRIBUTIONS) or path.name.startswith(_OURS))
 
 
-def _is_built(path: Path, packages: Iterable[Path]) -> bool:
+def _is_built(path: Path, packages: Container[Path]) -> bool:
     """Tell whether an untracked path is what a build leaves in the directory of its package."""
-    package = max(
-        (each for each in packages if path.is_relative_to(each)), key=lambda each: len(each.parts), default=None
-    )
+    package = innermost(path, packages)
     *directories, _ = path.relative_to(package).parts if package else ("",)
     if "__pycache__" in directories:
         return True

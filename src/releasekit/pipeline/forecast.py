@@ -84,22 +84,23 @@ async def forecast(request: Request) -> list[Forecast]:
             remember(plan.path, run, plan.index)
         plan.wheels.refuse_others(run, None if begins else plan.workspace.root)
         if begins:
-            await skip_complete(run, plan.index, request.retry_budget, plan.wheels.given)
+            await skip_complete(run, plan.index, plan.patience, plan.wheels.given)
         packages = sorted(run.packages.values(), key=lambda package: (package.level, package.name))
-        told = await in_turns(partial(_of, package, plan, request) for package in packages)
+        told = await in_turns(partial(_of, package, plan) for package in packages)
         return [*_with_what_waits(told, run)]
 
 
-async def _of(package: PackageState, plan: Plan, request: Request) -> Forecast:
+async def _of(package: PackageState, plan: Plan) -> Forecast:
     if package.status is PackageStatus.SKIPPED:
         return Forecast(package.name, package.version, Action.NOTHING, why=package.reason)
     if code_of(package.error) is E.INDEX_CONFLICT:  # no resume tries it again
         return Forecast(package.name, package.version, Action.CONFLICT, why=headline(package.error))
     try:
         if package.status is PackageStatus.PUBLISHED:
-            return await _confirmed(package, plan, request)
+            return await _confirmed(package, plan)
+        patience = plan.workspace.packages[package.name].settings.retry_budget
         known = bool(package.version)  # else nothing of it was built yet
-        shown = await ask(plan.index, package, request.retry_budget) if known else {}
+        shown = await ask(plan.index, package, patience) if known else {}
         missing = to_send(package.artifacts, shown, plan.index.name)
         is_kept = await asyncio.to_thread(find_kept, plan.path, package.name, package.artifacts)
         kept = package.artifacts if is_kept else {}
@@ -112,12 +113,12 @@ async def _of(package: PackageState, plan: Plan, request: Request) -> Forecast:
         return Forecast(package.name, package.version, Action.CONFLICT, files, error.message)
 
 
-async def _confirmed(package: PackageState, plan: Plan, request: Request) -> Forecast:
+async def _confirmed(package: PackageState, plan: Plan) -> Forecast:
     """Wait, as the release would, for the index to show again what it has shown to an earlier process."""
-    patience = min(request.verify_timeout, CONFIRM_TIMEOUT)
     steps = IndexSteps(Builder(plan.workspace.root, plan.head.time, plan.ecosystem), plan.index)
     try:
         planned = replace(plan.workspace.packages[package.name], version=package.version)
+        patience = min(planned.settings.verify_timeout, CONFIRM_TIMEOUT)
         await steps.verify(planned, package.artifacts, patience)
     except NotShownError as error:
         return Forecast(package.name, package.version, Action.LOST, tuple(error.missing))

@@ -15,7 +15,6 @@ from releasekit.logging import get_logger
 from releasekit.pipeline.order import BUILDING, SENDING, is_ahead, longest_path_first
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import AT_A_TIME
-from releasekit.pipeline.steps import VERIFY_TIMEOUT
 from releasekit.pipeline.turns import Turns
 from releasekit.pipeline.versions import Versions
 from releasekit.redaction import redact
@@ -59,7 +58,6 @@ class Orchestrator:
         uploads: How many packages may be sent at a time, where the steps don't have them wait; as many as builds if 0.
         gate: Upload nothing before everything is built.
         fail_fast: Begin nothing new once a package has failed.
-        verify_timeout: Seconds that the index may take to show what was sent.
         grace: Seconds that running uploads have left when the run is asked to stop.
         work: How long each package is expected to take, as `order.last_work` has it: the longest path goes first.
     """
@@ -74,7 +72,6 @@ class Orchestrator:
         uploads: int = 0,
         gate: bool = True,
         fail_fast: bool = False,
-        verify_timeout: float = VERIFY_TIMEOUT,
         grace: float = GRACE,
         work: Work = MappingProxyType({}),
     ) -> None:
@@ -84,7 +81,6 @@ class Orchestrator:
         self.steps = steps
         self.gate = gate
         self.fail_fast = fail_fast
-        self.verify_timeout = verify_timeout
         self.grace = grace
         self.work = work
         self.interrupted = False
@@ -231,16 +227,18 @@ class Orchestrator:
     async def _verify(self, package: PackageState) -> None:
         if self.interrupted:
             raise _HeldError
-        await self.steps.verify(self._planned(package), package.artifacts, self.verify_timeout)
+        planned = self._planned(package)
+        await self.steps.verify(planned, package.artifacts, planned.settings.verify_timeout)
         await self._move(package.confirm)
 
     async def _confirm_again(self, package: PackageState) -> None:
         if self.interrupted:
             raise _HeldError
-        timeout = min(self.verify_timeout, CONFIRM_TIMEOUT)
+        planned = self._planned(package)
+        timeout = min(planned.settings.verify_timeout, CONFIRM_TIMEOUT)
         try:
             async with self._questions:  # the deadline of what waits for its turn does not run
-                await self.steps.verify(self._planned(package), package.artifacts, timeout)
+                await self.steps.verify(planned, package.artifacts, timeout)
         except StepError as error:
             lost = isinstance(error, NotShownError | ConflictError)
             raise ReleaseKitError(

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-RETRY_BUDGET: Final = 300.0
-"""Seconds that all transient errors of one package may take."""
-
 START_BUDGET: Final = 30.0
 """Seconds that transient errors may take before a run begins, when nothing is lost by giving up."""
 

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, NamedTuple
 from releasekit.errors import ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
-from releasekit.pipeline.build import BUILD_TIMEOUT, Builder
+from releasekit.pipeline.build import Builder
 from releasekit.pipeline.carrier import COMPANY, TakesCompany
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.pipeline.learned import refuse_shallow
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
 from releasekit.pipeline.order import last_work
-from releasekit.pipeline.patience import RETRY_BUDGET
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
-from releasekit.pipeline.steps import UPLOAD_TIMEOUT, VERIFY_TIMEOUT, IndexSteps
+from releasekit.pipeline.steps import IndexSteps
 from releasekit.pipeline.together import AllBuilds, Together
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
+from releasekit.workspace.settings import FOR_EVERY_PACKAGE, attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -38,11 +38,14 @@ if TYPE_CHECKING:
     from releasekit.state import RunState
     from releasekit.store import RunStore
     from releasekit.workspace import Workspace
+    from releasekit.workspace.settings import Values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What is to be released, and how.
+
+    What is None is as each package's pyproject.toml has it, or else the root's; what could be and is not holds for all.
 
     Attributes:
         workspace: The directory of the workspace's pyproject.toml.
@@ -67,14 +70,20 @@ class Request:
     fresh: bool = False
     gate: bool = True
     fail_fast: bool = False
-    build_timeout: float = BUILD_TIMEOUT
-    upload_timeout: float = UPLOAD_TIMEOUT
-    verify_timeout: float = VERIFY_TIMEOUT
-    retry_budget: float = RETRY_BUDGET
+    build_timeout: float | None = None
+    upload_timeout: float | None = None
+    verify_timeout: float | None = None
+    retry_budget: float | None = None
     grace: float = GRACE
-    allow_dirty: bool = False
+    allow_dirty: bool | None = None
     selection: Selection = field(default_factory=Selection)
     wheels: Path | None = None
+
+    @property
+    def said(self) -> Values:
+        """What it says of every package, by key."""
+        said = {key: getattr(self, attribute(key)) for key in FOR_EVERY_PACKAGE}
+        return {key: value for key, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Plan:
     """What a request comes to before anything is touched.
 
     Attributes:
-        workspace: Its packages.
+        workspace: Its packages, each with the settings that hold for it.
         path: The state file, which need not be there.
         head: The commit that is released.
         index: Where to.
@@ -98,6 +107,11 @@ class Plan:
     ecosystem: Ecosystem
     run: RunState
     wheels: Wheels
+
+    @property
+    def patience(self) -> Mapping[str, float]:
+        """Package → seconds that its transient errors may take."""
+        return {name: package.settings.retry_budget for name, package in self.workspace.packages.items()}
 
 
 class Outcome(NamedTuple):
@@ -137,7 +151,7 @@ async def release(
             plan.run,
             plan.index,
             fresh=request.fresh,
-            patience=request.retry_budget,
+            patience=plan.patience,
             wheels=plan.wheels,
         ) as store:
             if unignored := git.unignored(plan.workspace.root):
@@ -165,7 +179,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     Raises:
         ReleaseKitError: It may not, or can't.
     """
-    workspace = load_selected(request.workspace, request.selection, uncommitted=request.allow_dirty)
+    workspace = load_selected(request.workspace, request.selection, request.said)
     log_notes(workspace.notes)
     path = workspace.root / STATE_FILENAME
     head = git.head(workspace.root)
@@ -173,25 +187,28 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
     ecosystem = ecosystem_of(workspace.root)
     index = ecosystem.choose_index(request.index, workspace, look_only=look_only)
     run = declare(workspace, head.sha, index.identity)
-    if not request.allow_dirty:
-        directories = [workspace.packages[name].directory for name in run.pending_packages()]
-        dirty.refuse_changed(workspace.root, directories, index.directory)
-    refuse_shallow(workspace.packages[name] for name in run.pending_packages())
+    released = [workspace.packages[name] for name in run.pending_packages()]
+    dirty.refuse_changed(
+        workspace.root,
+        [package.directory for package in released if not package.settings.allow_dirty],
+        index.directory,
+        [package.directory for package in workspace.packages.values() if package.settings.allow_dirty],
+    )
+    refuse_shallow(released)
     return Plan(workspace, path, head, index, ecosystem, run, Wheels(request.wheels, workspace.packages))
 
 
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
     root, packages = plan.workspace.root, plan.workspace.packages
     wanted = [name for name in store.state.pending_packages() if not store.state[name].artifacts]
-    together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, request.build_timeout))
+    patience = max((packages[name].settings.build_timeout for name in wanted), default=0.0)
+    together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, patience))
     steps = IndexSteps(
-        Builder(root, plan.head.time, plan.ecosystem, timeout=request.build_timeout, together=together),
+        Builder(root, plan.head.time, plan.ecosystem, together=together),
         plan.index,
         sent=partial(may_be_sent, plan.path),
         earlier=Earlier(plan.path, plan.index),
         uploads=request.jobs,
-        upload_timeout=request.upload_timeout,
-        retry_budget=request.retry_budget,
     )
     return Orchestrator(
         store,
@@ -201,7 +218,6 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         uploads=request.jobs * (COMPANY if isinstance(plan.index, TakesCompany) else 1),
         gate=request.gate,
         fail_fast=request.fail_fast,
-        verify_timeout=request.verify_timeout,
         grace=request.grace,
         work=last_work(plan.path),
     )

@@ -33,7 +33,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
     index: Index,
     *,
     fresh: bool = False,
-    patience: float = START_BUDGET,
+    patience: Mapping[str, float] = MappingProxyType({}),
     wheels: Wheels | None = None,
 ) -> RunStore:
     """Open the run that a plan asks for.
@@ -43,7 +43,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
         plan: The run as it would begin now: see `declare`.
         index: What it publishes to; asked only when a run begins, for what is complete there already.
         fresh: Begin anew, whatever is there; the old files are kept aside.
-        patience: Seconds that it is tried to ask the index.
+        patience: Package → seconds that it is tried to ask the index about it, if that is less than usual.
         wheels: Files that were built elsewhere; those of packages that have nothing recorded yet become the run's own.
 
     Returns:
@@ -142,7 +142,7 @@ def declare(workspace: Workspace, git_sha: str, index: str) -> RunState:
 async def skip_complete(
     plan: RunState,
     index: Index,
-    patience: float = START_BUDGET,
+    patience: Mapping[str, float] = MappingProxyType({}),
     given: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> None:
     """Skip what the index has already, a whole release of that version.
@@ -153,14 +153,14 @@ async def skip_complete(
     Args:
         plan: The run that begins.
         index: Where to.
-        patience: Seconds that it is tried to ask the index.
+        patience: Package → seconds that it is tried to ask the index about it, if that is less than usual.
         given: Files that were built elsewhere: see `Wheels.given`.
 
     Raises:
         StepError: The index could not be asked.
     """
     names = [name for name in plan.pending_packages() if plan[name].version]  # of others, their build tells it
-    shown = await in_turns(partial(ask, index, plan[name], patience) for name in names)
+    shown = await in_turns(partial(ask, index, plan[name], patience.get(name, START_BUDGET)) for name in names)
     for name, files in zip(names, shown, strict=True):
         wanted = {*plan[name].artifacts.items(), *given.get(name, {}).items()}
         if index.is_whole(files, name, plan[name].version) and wanted <= files.items():

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from releasekit.errors import E
 from releasekit.pipeline.built import Built
 from releasekit.pipeline.carrier import Carrier, CompanyError, Parcel
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
-from releasekit.pipeline.patience import RETRY_BUDGET, START_BUDGET, Patience, within
+from releasekit.pipeline.patience import START_BUDGET, Patience, within
 from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse_others, to_send
 
 if TYPE_CHECKING:
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from releasekit.workspace import Package
 
 T = TypeVar("T")
-
-UPLOAD_TIMEOUT: Final = 900.0
-"""Seconds that an upload may take; uv itself gives one file as long."""
-
-VERIFY_TIMEOUT: Final = 900.0
-"""Seconds that an index may take to show a file: single nodes of a large one have been seen stale for ten minutes."""
 
 
 class Steps(Protocol):
@@ -61,7 +54,7 @@ class Steps(Protocol):
 
 
 class IndexSteps:
-    """Builds files, publishes them to an index and verifies them against it.
+    """Builds files, publishes them to an index and verifies them against it, each package's within its own limits.
 
     Args:
         builder: Builds and keeps the files.
@@ -69,11 +62,9 @@ class IndexSteps:
         sent: Names the packages whose recorded files may have been sent; asked only when it matters.
         earlier: Knows what earlier runs may have sent; asked about packages whose version a build has told.
         uploads: How many uploads go on at a time.
-        upload_timeout: Seconds that one upload may take.
-        retry_budget: Seconds that the transient errors of one package may take.
     """
 
-    def __init__(  # noqa: PLR0913  # its options, by keyword
+    def __init__(
         self,
         builder: Builder,
         index: Index,
@@ -81,15 +72,13 @@ class IndexSteps:
         sent: Callable[[], Collection[str]] = tuple,
         earlier: Memory | None = None,
         uploads: int = 1,
-        upload_timeout: float = UPLOAD_TIMEOUT,
-        retry_budget: float = RETRY_BUDGET,
     ) -> None:
         self.builder = builder
         self.index = index
         self.sent = sent
         self.earlier = earlier
-        self._carrier = Carrier(index, uploads, upload_timeout)
-        self._patience: defaultdict[str, Patience] = defaultdict(lambda: Patience(retry_budget))
+        self._carrier = Carrier(index, uploads)
+        self._patience: dict[str, Patience] = {}
         self._in_vain = False
 
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
@@ -159,7 +148,8 @@ class IndexSteps:
         Else an index that is gone would cost every package's budget, one after the other.
         """
         try:
-            done = await (Patience(0) if self._in_vain else self._patience[package.name]).spend_on(step)
+            own = self._patience.setdefault(package.name, Patience(package.settings.retry_budget))
+            done = await (Patience(0) if self._in_vain else own).spend_on(step)
         except TransientError:
             self._in_vain = True
             raise
@@ -170,7 +160,8 @@ class IndexSteps:
         return await self.index.files(package.name, package.version, artifacts)
 
     async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str], sending: Sending) -> None:
-        parcel = Parcel(package.name, package.version, await self._unchanged(package, artifacts, missing))
+        paths = await self._unchanged(package, artifacts, missing)
+        parcel = Parcel(package.name, package.version, paths, package.settings.upload_timeout)
         perhaps = False
         try:
             try:
@@ -178,7 +169,7 @@ class IndexSteps:
             except CompanyError as failed:
                 perhaps = failed.code is E.PUBLISH_PARTIAL
                 if left := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
-                    rest = parcel._replace(paths=[path for path in parcel.paths if path.name in left])
+                    rest = parcel._replace(paths=[path for path in paths if path.name in left])
                     await self._carrier.send(rest, sending, alone=True)
         except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun

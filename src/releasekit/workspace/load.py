@@ -22,6 +22,7 @@ from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
 from releasekit.workspace.select import REASONS
 from releasekit.workspace.settings import Settings
+from releasekit.workspace.tool_table import check_member_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,6 +35,7 @@ _PRIVATE: Final = "Private ::"
 _NO_PACKAGE: Final = "tool.uv.package is false"
 _HAS_CLASSIFIER: Final = "it has the classifier"
 _NOT_BUILT: Final = "it has no [build-system], so uv does not build it"
+_EXCLUDES_ITSELF: Final = "tool.releasekit.exclude is true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Package:
             require at run time.
         dynamic: Whether only its build tells the version.
         reads_git: What takes that version from git: see `dynamic.reads_git`; empty if nothing does.
-        settings: What its `[tool.releasekit]` says.
+        settings: What its `[tool.releasekit]` says; of the root's own package nothing, since its table speaks of all.
         built_by_uv: Which uv builds it by itself: see `backend.uv_that_builds`.
     """
 
@@ -111,12 +113,13 @@ def load_workspace(root: Path) -> Workspace:
 def _load(root: Path) -> Workspace:
     content = read_root(root)
     members = _by_name(find_members(root, content))
-    reasons = {name: _skip_reason(member) for name, member in members.items()}
+    settings = {name: _settings(root, member) for name, member in members.items()}
+    reasons = {name: _skip_reason(member, settings[name]) for name, member in members.items()}
     released = [name for name, reason in reasons.items() if not reason]
     known = know(root, members, released)
     edges = connect(known.wanted, known.to_build, released)
     packages = [
-        _package(name, members[name], reasons[name], edges)
+        _package(name, members[name], reasons[name], edges, settings[name])
         for name in sorted(members, key=lambda name: (edges.levels[name], name))
     ]
     return Workspace(
@@ -144,7 +147,14 @@ def _by_name(members: Iterable[Member]) -> dict[str, Member]:
     return named
 
 
-def _package(name: str, member: Member, reason: str, edges: Edges) -> Package:
+def _settings(root: Path, member: Member) -> Settings:
+    if member.directory == root:
+        return Settings()
+    values = check_member_table(member.path, member.content.tool.releasekit)
+    return Settings().overlaid(values, member.path.relative_to(root).as_posix())
+
+
+def _package(name: str, member: Member, reason: str, edges: Edges, settings: Settings) -> Package:
     if not reason:
         _refuse_dynamic(member)
     dynamic = not reason and "version" in member.project.dynamic
@@ -158,6 +168,7 @@ def _package(name: str, member: Member, reason: str, edges: Edges) -> Package:
         tuple(sorted(edges.building[name])),
         dynamic=dynamic,
         reads_git=reads_git(member.content) if dynamic else "",
+        settings=settings,
         built_by_uv=uv_that_builds(member.content),
     )
 
@@ -169,7 +180,7 @@ def _dropped(edges: Edges) -> Iterator[Note]:
         yield Note(NoteKind.REQUIREMENTS_DROPPED, name, tuple(sorted(dropped)), text)
 
 
-def _skip_reason(member: Member) -> str:
+def _skip_reason(member: Member, settings: Settings) -> str:
     is_package = member.content.tool.uv.package
     if is_package is False:
         return _NO_PACKAGE
@@ -178,12 +189,12 @@ def _skip_reason(member: Member) -> str:
         return f"{_HAS_CLASSIFIER} {private!r}"
     if is_package is None and member.content.build_system is None:
         return _NOT_BUILT
-    return ""
+    return _EXCLUDES_ITSELF if settings.exclude else ""
 
 
 def is_left_out(reason: str) -> bool:
     """Tell whether a package was skipped by what is asked for or its pyproject.toml says, not by hand or the index."""
-    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, *REASONS))
+    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, _EXCLUDES_ITSELF, *REASONS))
 
 
 def _refuse_dynamic(member: Member) -> None:

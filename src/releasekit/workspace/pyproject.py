@@ -92,6 +92,7 @@ class Tool(Struct):
     pdm: dict[str, Any] = {}
     setuptools: dict[str, Any] = {}
     versioneer: dict[str, Any] = {}
+    releasekit: Any = {}  # `tool_table` checks it
 
 
 class PyProject(Struct, rename="kebab"):
