@@ -14,6 +14,7 @@ from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.carrier import COMPANY, TakesCompany
+from releasekit.pipeline.ceiling import jobs_with_room
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.pipeline.learned import refuse_shallow
@@ -201,6 +202,7 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
     root, packages = plan.workspace.root, plan.workspace.packages
     wanted = [name for name in store.state.pending_packages() if not store.state[name].artifacts]
+    jobs = jobs_with_room(request.jobs)
     patience = max((packages[name].settings.build_timeout for name in wanted), default=0.0)
     together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, patience))
     steps = IndexSteps(
@@ -208,14 +210,14 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
         plan.index,
         sent=partial(may_be_sent, plan.path),
         earlier=Earlier(plan.path, plan.index),
-        uploads=request.jobs,
+        uploads=jobs,
     )
     return Orchestrator(
         store,
         packages,
         steps,
-        jobs=request.jobs,
-        uploads=request.jobs * (COMPANY if isinstance(plan.index, TakesCompany) else 1),
+        jobs=jobs,
+        uploads=jobs * (COMPANY if isinstance(plan.index, TakesCompany) else 1),
         gate=request.gate,
         fail_fast=request.fail_fast,
         grace=request.grace,
