@@ -97,7 +97,7 @@ def release(directory: Path, packages: int, steps: EmptySteps) -> dict[str, Any]
     """Release packages by steps that do nothing, and tell what it took."""
     state, members = declared(packages)
     path = directory / STATE_FILENAME
-    memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()  # now, not at most
+    memory = _memory("VmRSS")
     jobs = os.cpu_count() or 1
     with RunStore.create(path, state) as store:
         begun = perf_counter()
@@ -107,12 +107,18 @@ def release(directory: Path, packages: int, steps: EmptySteps) -> dict[str, Any]
         raise AssertionError(state.unfinished_packages())
     return {
         "seconds": seconds,
-        "MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - memory / (1 << 20),
+        "MiB": _memory("VmHWM") - memory,
         "files": steps.files,
         "tasks": steps.tasks,
         "threads": steps.threads,
         "journal": journal_path(path).stat().st_size,
     }
+
+
+def _memory(kind: str) -> float:
+    """Read how much memory this process has now (VmRSS) or had at most (VmHWM), in MiB."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:"))
 
 
 def in_a_process(directory: Path, packages: int, way: str) -> dict[str, Any]:
