@@ -9,7 +9,7 @@ from tests.pipeline.doubles import MemoryIndex
 
 from releasekit.errors import E
 from releasekit.pipeline.carrier import COMPANY, SMALL, Carrier, CompanyError, Parcel
-from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.outcome import StepError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
@@ -31,6 +31,7 @@ class Slow(MemoryIndex):
         self.at_a_time = self.most = 0
         self.refused: set[str] = set()
         self.given_up = 0
+        self.refusal = StepError(E.PUBLISH_PARTIAL, "one of them was refused", "mend it")
 
     async def upload(self, package: str, version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ARG002, ASYNC109
         """See `Index.upload`."""
@@ -50,7 +51,7 @@ class Slow(MemoryIndex):
         finally:
             self.at_a_time -= 1
         if {path.name for path in paths} & self.refused:
-            raise StepError(E.PUBLISH_PARTIAL, "one of them was refused", "mend it")
+            raise self.refusal
 
 
 class Companionable(Slow):
@@ -183,6 +184,20 @@ def test_a_failure_in_company_is_told_to_all_and_one_alone_as_it_is(tmp_path: Pa
         with pytest.raises(StepError, match="one of them"):
             await bench.send("c", alone=True)
         assert index.uploads[-2:] == [("b",), ("c",)]
+
+    run(test())
+
+
+def test_how_long_an_index_wants_to_be_left_alone_is_told_to_all(tmp_path: Path) -> None:
+    async def test() -> None:
+        bench = Bench(tmp_path, index := Companionable())
+        index.refused = {"b"}
+        index.refusal = TransientError(E.PUBLISH_FAILED, "busy", retry_after=7)
+        sent = [bench.send(name) for name in "abc"]
+        await a_moment()
+        index.let.set()
+        _, *errors = await asyncio.gather(*sent, return_exceptions=True)
+        assert [getattr(error, "retry_after", 0) for error in errors] == [7, 7]
 
     run(test())
 

@@ -372,6 +372,8 @@ def test_an_index_that_used_up_one_budget_gets_one_try_for_each_other_package(tm
 class InCompany:
     """Sends as if other packages shared the upload, which fails; then alone."""
 
+    retry_after = 0.0
+
     def __init__(self, bench: Bench, code: E, *then: StepError) -> None:
         self.bench = bench
         self.code = code
@@ -383,7 +385,7 @@ class InCompany:
         del sending
         self.sent.append(([path.name for path in parcel.paths], alone))
         if not alone:
-            raise CompanyError(self.code, "one of them was refused")
+            raise CompanyError(self.code, "one of them was refused", retry_after=self.retry_after)
         if self.then:
             raise self.then.pop(0)
 
@@ -433,3 +435,13 @@ def test_a_refusal_alone_is_the_error_and_what_arrived_in_company_is_not_forgott
 
     assert caught.value.message == told
     assert (caught.value.code is E.PUBLISH_PARTIAL) == (told != "no")
+
+
+def test_an_index_that_asks_for_a_pause_gets_it_from_all_of_the_company(tmp_path: Path) -> None:
+    company = in_company(tmp_path, E.PUBLISH_FAILED, arrived={})
+    company.retry_after = 1e6  # more than the budget
+
+    with pytest.raises(TransientError, match="one of them was refused"):
+        company.bench.publish()
+
+    assert company.sent == [([WHEEL, SDIST], False)]

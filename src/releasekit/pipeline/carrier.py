@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from releasekit.errors import E
-from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.outcome import StepError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +44,7 @@ class TakesCompany(Protocol):
         """
 
 
-class CompanyError(StepError):
+class CompanyError(TransientError):
     """An upload of several packages failed, of which one: that is not told."""
 
 
@@ -160,7 +160,7 @@ class Carrier:
         except asyncio.CancelledError:
             error = CompanyError(E.PUBLISH_PARTIAL, "the upload was given up")
         except StepError as failed:
-            error = CompanyError(failed.code, failed.message, failed.hint) if len(going) > 1 else failed
+            error = _of_all(failed) if len(going) > 1 else failed
         except Exception as failed:  # noqa: BLE001  # likewise
             error = failed
         self._free += 1
@@ -174,6 +174,11 @@ class Carrier:
         elif isinstance(self._index, TakesCompany) and parcels:
             paths = [path for parcel in parcels for path in parcel.paths]
             await self._index.upload_together(paths, sum(parcel.timeout for parcel in parcels))
+
+
+def _of_all(failed: StepError) -> CompanyError:
+    retry_after = failed.retry_after if isinstance(failed, TransientError) else 0.0
+    return CompanyError(failed.code, failed.message, failed.hint, retry_after=retry_after)
 
 
 def _are_small(paths: Iterable[Path]) -> bool:

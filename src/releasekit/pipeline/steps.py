@@ -168,6 +168,8 @@ class IndexSteps:
                 await self._carrier.send(parcel, sending)
             except CompanyError as failed:
                 perhaps = failed.code is E.PUBLISH_PARTIAL
+                if failed.retry_after:  # whoever it was: the index wants to be left alone
+                    raise
                 if left := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
                     rest = parcel._replace(paths=[path for path in paths if path.name in left])
                     await self._carrier.send(rest, sending, alone=True)
