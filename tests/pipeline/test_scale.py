@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import aclosing, contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,7 @@ def test_hundreds_of_pages_are_asked_for_over_a_few_connections_that_are_kept() 
     async def ask(api: SimpleApi) -> None:
         async with aclosing(api):
             for _ in range(3):
-                await in_turns([lambda number=number: api.files(f"project-{number}") for number in range(100)])
+                await in_turns(partial(api.files, f"project-{number}") for number in range(100))
                 await asyncio.sleep(0.1)
 
     with counting() as server:
