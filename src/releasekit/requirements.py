@@ -55,7 +55,7 @@ class Stuck(NamedTuple):
 
     def names(self, roots: int) -> tuple[str, ...]:
         """Name the failures of a set, sorted."""
-        return tuple(self.failed[bit] for bit in _bits_of(roots))
+        return tuple(self.failed[bit] for bit in bits_of(roots))
 
 
 def requirements_first(requires: Mapping[N, Iterable[N]]) -> Iterator[N]:
@@ -134,7 +134,7 @@ def tally(packages: Iterable[Package]) -> list[Count]:
     return [Count(*each, counted[each]) for each in found]
 
 
-def _bits_of(number: int) -> Iterator[int]:
+def bits_of(number: int) -> Iterator[int]:
     """Yield the positions of the bits that are set, from the lowest."""
     while number:
         lowest = number & -number

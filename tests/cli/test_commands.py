@@ -78,6 +78,14 @@ def test_a_plan_names_levels_and_requirements_and_writes_nothing(workspace: Work
     assert sorted(workspace.root.iterdir()) == before
 
 
+def test_a_plan_says_only_of_what_is_to_be_published_what_it_waits_for(workspace: Workspace) -> None:
+    shown = workspace.releasekit("plan", "--only", "aurora-api", "--only", "aurora-store", "--only", "aurora")
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert ["4", "aurora", "3.0.0", "after", "aurora-api,", "aurora-store"] in lines
+    assert ["3", "aurora-api", "1.0.2", "after", "aurora-store"] in lines
+    assert ["2", "aurora-store", "1.1.0"] in lines
+
+
 def test_a_plan_for_an_index_leaves_out_what_is_there(workspace: Workspace) -> None:
     workspace.releasekit(*OUT)
     for path in (workspace.root / "out").glob("aurora_net-*"):

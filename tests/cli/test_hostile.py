@@ -94,6 +94,13 @@ def assert_shows_the_run(shown: Sequence[str]) -> None:
     assert shown[len(names) + len(below) :][:3] == end
 
 
+@pytest.fixture
+def all_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the errors of all that failed told, rather than some of many."""
+    monkeypatch.setattr(output, "ERRORS", len(HOSTILE))
+
+
+@pytest.mark.usefixtures("all_errors")
 def test_status_shows_every_text_in_its_cell(tmp_path: Path) -> None:
     printed: dict[tuple[str, ...], str] = {}
     for texts in (HOSTILE, HARMLESS):
@@ -116,6 +123,7 @@ def test_a_row_has_the_colour_of_its_status_from_end_to_end(tmp_path: Path) -> N
     assert shown.buffer[3 + len(HOSTILE) + 1][0].fg == "default"
 
 
+@pytest.mark.usefixtures("all_errors")
 def test_the_end_of_a_release_shows_every_text_in_its_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def release(*_: object) -> Outcome:
         return Outcome(
@@ -172,7 +180,7 @@ def test_a_plan_shows_every_reason_and_requirement(tmp_path: Path, monkeypatch: 
     for text in HOSTILE:
         state.init_package(text, version=text, requires=[text])
     notes = tuple(Note(NoteKind.LOCK_DIFFERS, text, (text,), text, text) for text in HOSTILE)
-    monkeypatch.setattr(pipeline, "load_selected", lambda *_: Workspace(tmp_path, {}, {}, notes=notes))
+    monkeypatch.setattr(pipeline, "load_selected", lambda *_, **__: Workspace(tmp_path, {}, {}, notes=notes))
     monkeypatch.setattr(pipeline, "declare", lambda *_: state)
 
     shown = lines(invoke(plan.command, tmp_path / "##[error]x"))

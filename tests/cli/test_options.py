@@ -123,6 +123,10 @@ def test_what_is_not_committed_is_left_out_unless_it_may_be_released(workspace: 
     assert sent() == set()
     assert "aurora-api" in sent("--allow-dirty")
     assert "aurora-core" not in sent("--allow-dirty")
+    assert wanted(workspace, "--since", "HEAD") == set()
+    assert wanted(workspace, "--since", "HEAD", "--allow-dirty") == sent("--allow-dirty")
+    shown = workspace.releasekit("plan", "--since", "HEAD", "--allow-dirty").stdout
+    assert shown.endswith("next: `releasekit publish . --index NAME --allow-dirty --since HEAD`\n")
 
 
 def test_what_has_not_changed_since_a_commit_is_left_out(workspace: Workspace) -> None:

@@ -7,6 +7,7 @@ from releasekit.cli import output
 from releasekit.cli.output import next_step
 from releasekit.errors import E
 from releasekit.report import words
+from releasekit.report.table import View
 from releasekit.report.words import note
 from releasekit.state import graph
 
@@ -95,6 +96,19 @@ def test_counts_follow_the_lifecycle() -> None:
 
     assert words.counts(state) == "3 packages: 1 pending, 1 skipped, 1 failed"
     assert words.counts(RunState("")) == "0 packages: none"
+
+
+def test_of_many_failures_one_of_each_kind_is_told_and_how_many_there_are_besides(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    many = {f"p{number:03}": f"{E.BUILD_FAILED}: no luck" for number in range(100)}
+
+    output.print_run(View(run(**many | {"z": f"{E.PUBLISH_FAILED}: 403"})))
+
+    told = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.endswith((" failed:", "say."))]
+    assert told == ["p000", "p001", "p002", "p003", "p004", "p005", "p006", "p007", "p008", "z", "91"]
+    output.print_run(View(run(**dict(list(many.items())[:10]))))
+    assert "more failed" not in capsys.readouterr().out
 
 
 def test_a_command_can_be_pasted_into_a_shell() -> None:

@@ -83,7 +83,7 @@ def test_a_failing_build_means_that_nothing_is_uploaded(workspace: Workspace) ->
     assert workspace.statuses() == dict.fromkeys(NAMES, "pending") | {"aurora-http": "failed"}
     assert "blocked by aurora-http" in failed.stdout
     (row,) = [line for line in failed.stdout.splitlines() if " aurora-core " in line]
-    assert row.endswith("built; waits for the builds that failed, unless --no-gate")
+    assert row.endswith("built; waits for what failed, unless --no-gate")
     last = failed.stdout.splitlines()[-1]
     assert last.startswith("next: mend the errors of aurora-http")
     assert "--fresh" in last
@@ -232,7 +232,7 @@ def test_a_state_file_that_git_tracks_is_refused(workspace: Workspace) -> None:
 
     assert refused.returncode == 1
     assert "RK-STATE-TRACKED" in refused.stderr
-    assert "git rm --cached" in refused.stderr
+    assert "git rm -r --cached" in refused.stderr
 
 
 def test_no_password_stands_in_any_output_or_file(indexed: Workspace) -> None:

@@ -327,6 +327,7 @@ def test_a_local_version_fails_before_anything_is_sent(bench: Bench, version: st
     assert caught.value.code is E.VERSION_LOCAL
     assert f"'core' was built as version {version}" in caught.value.message
     assert "commit that has a tag" in caught.value.hint
+    assert "--since" in caught.value.hint
 
     class Local(SomeBuilder):
         async def build(self, package: Package, check: object = None) -> Built:

@@ -13,7 +13,7 @@ from releasekit.pipeline import declare, open_for_change, skip_complete
 from releasekit.pipeline.aside import set_aside
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.resume import open_run, plan_changes
+from releasekit.pipeline.resume import goes_on, open_run, plan_changes
 from releasekit.state import STATE_FILENAME, RunState, journal_path
 from releasekit.store import RunStore
 from releasekit.workspace import Package, Workspace
@@ -145,6 +145,16 @@ def test_an_unfinished_run_of_another_plan_is_refused_and_says_what_changed(
     assert said in error.message
     assert "--fresh" in error.hint
     assert begun.read_bytes() == before
+
+
+def test_of_many_changes_of_a_plan_it_is_said_how_many_are_not_shown(tmp_path: Path) -> None:
+    one, other = RunState(HEAD), RunState(HEAD)
+    for number in range(12):
+        one.init_package(f"p{number:02}", version="1.0")
+        other.init_package(f"p{number:02}", version="2.0")
+
+    with pytest.raises(ReleaseKitError, match=r"p09 [^;]*; and 2 more changes\n"):
+        goes_on(one, other, tmp_path)
 
 
 def test_changed_requirements_are_another_plan() -> None:

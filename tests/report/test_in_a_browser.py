@@ -285,6 +285,16 @@ def failed_run(directory: Path, texts: Sequence[str]) -> Path:
     return directory / STATE_FILENAME
 
 
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_names_that_begin_alike_show_their_ends_in_the_timeline(tmp_path: Path, show: Opener, size: Any) -> None:  # noqa: ANN401  # Playwright's
+    names = [f"apache-airflow-providers-microsoft-{end}" for end in ("azure", "mssql", "winrm")]
+    page = show(reported(failed_run(tmp_path / "run", names)), viewport=size)
+
+    assert page.locator("#lines .name").all_text_contents()[: len(names)] == names
+    hidden = page.locator("#lines .name").evaluate_all("all => all.map(each => each.scrollWidth - each.clientWidth)")
+    assert max(hidden) <= 0
+
+
 def test_whatever_names_and_errors_say_they_stay_text(tmp_path: Path, show: Opener) -> None:
     harmless = [f"p{number:02}" for number in range(len(HOSTILE))]
     pages = [

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from releasekit import PackageStatus, RunState
 from releasekit.palette import PALETTE
+from releasekit.report import words
 from releasekit.report.table import View, bar, foot, rows, table
 from releasekit.report.timeline import Timeline
 
@@ -35,6 +38,23 @@ def test_names_that_begin_alike_can_be_told_from_each_other_on_a_narrow_terminal
 
     assert len(set(lines)) == 18
     assert all(f"{number:04}" in line for number, line in enumerate(lines))
+
+
+def test_whether_the_gate_is_shut_is_asked_of_each_package_once_however_many_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = RunState("0" * 40)
+    for number in range(60):
+        package = state.init_package(f"p{number:02}")
+        package.start_building()
+        package.record_artifacts({"f": "0" * 64})
+        package.recover()
+    ask = Mock(wraps=words._shuts_the_gate)
+    monkeypatch.setattr(words, "_shuts_the_gate", ask)
+
+    table(View(state), width=80)
+
+    assert sorted(call.args[0].name for call in ask.call_args_list) == sorted(state)
 
 
 def test_a_bar_knows_every_status_of_the_lifecycle() -> None:

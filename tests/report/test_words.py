@@ -75,15 +75,14 @@ def test_the_order_is_that_of_publishing() -> None:
         (f"{E.BUILD_FAILED}: it broke", False, True),
         (f"{E.BUILD_TIMEOUT}: a file was lost, and then", True, True),
         (f"{E.FILE_FAILED}: no space", False, True),
+        (f"{E.REQUIREMENT_MISSING}: nobody has it", True, True),
         (f"{E.PUBLISH_FAILED}: refused", True, False),
         (f"{E.INDEX_CONFLICT}: another content", False, False),
         (f"{E.REBUILT_DIFFERS}: other bytes", True, False),
         ("", True, False),
     ],
 )
-def test_what_is_built_and_waits_says_whether_that_is_for_a_build_that_failed(
-    error: str, built: object, waits: object
-) -> None:
+def test_what_is_built_and_waits_says_whether_that_is_for_the_gate(error: str, built: object, waits: object) -> None:
     state = RunState("0" * 40)
     for name, requires in (("a", []), ("b", []), ("c", ["b"]), ("d", ["a"]), ("e", [])):
         package = state.init_package(name, requires=requires)
@@ -96,9 +95,10 @@ def test_what_is_built_and_waits_says_whether_that_is_for_a_build_that_failed(
     state.recover()
     held = graph.held(state.packages)
 
-    told = {package.name: words.note(package, state, held) for package in state.packages.values()}
+    shut = words.gate_is_shut(state)
+    told = {each.name: words.note(each, state, held, gate_shut=shut) for each in state.packages.values()}
 
-    assert told["b"] == "built" + "; waits for the builds that failed, unless --no-gate" * bool(waits)
+    assert told["b"] == "built" + "; waits for what failed, unless --no-gate" * bool(waits)
     assert told["c"] == "built; waits for b"
     assert told["d"] == ("built; blocked by a" if error else "built; waits for a")
     assert told["e"] == ""

@@ -10,8 +10,10 @@ import pytest
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.state import STATE_FILENAME, RunState, journal_path, records
+from releasekit.state import history as module
 from releasekit.state.analysis import analyse
-from releasekit.state.history import Event, Teller, durations, read_history
+from releasekit.state.beside import new_suffix
+from releasekit.state.history import Event, Teller, durations, earlier_histories, read_history
 from releasekit.store import RunStore
 
 if TYPE_CHECKING:
@@ -314,3 +316,23 @@ def test_a_teller_without_a_past_begins_at_the_first_event() -> None:
     assert (teller.time, teller.at) == (None, 0.0)
     teller.pass_until(BEGIN, Trigger.RECOVER)
     assert (teller.time, teller.at) == (BEGIN, 0.0)
+
+
+def test_earlier_histories_are_those_that_can_be_read_the_newest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / STATE_FILENAME
+    asides = []
+    for name in ("old", "gone", "torn", "huge", "new"):
+        state = RunState("0" * 40)
+        state.init_package(name * (2_000 if name == "huge" else 1))
+        asides.append(path.with_name(path.name + new_suffix()))
+        RunStore.create(asides[-1], state).close()
+    assert next(earlier.run.packages.keys() for earlier in earlier_histories(path)) == {"new"}
+    monkeypatch.setattr(module, "LARGEST_EARLIER", 4_096)
+    asides[1].unlink()
+    journal_path(asides[1]).unlink()
+    journal_path(asides[2]).write_bytes(b"{")
+
+    assert [[*earlier.run.packages] for earlier in earlier_histories(path)] == [["new"], ["old"]]
+    assert [*earlier_histories(tmp_path / "other.json")] == []

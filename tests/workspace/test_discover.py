@@ -162,7 +162,9 @@ def test_an_unmanaged_root_is_refused(tree: Tree) -> None:
 
 def test_a_workspace_within_a_workspace_is_refused(tree: Tree) -> None:
     file = tree.member("packages/a", more=BUILD_SYSTEM + MEMBERS)
-    assert tree.refusal().message == f"{file}: tool.uv.workspace makes a workspace within a workspace"
+    refusal = tree.refusal()
+    assert refusal.message == f"{file}: tool.uv.workspace makes a workspace within a workspace"
+    assert f"exclude in {tree.root / FILENAME} name packages/" in refusal.hint
 
 
 @pytest.mark.parametrize("pattern", ["../other", "packages/../../other", "/other", "packages/[a"])

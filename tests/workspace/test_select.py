@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.workspace import Selection, is_left_out, select
+from releasekit.workspace import Selection, is_left_out, load_workspace, select
 
 if TYPE_CHECKING:
     from tests.workspace.trees import Tree
+
+    from releasekit.workspace import Workspace
 
 
 @pytest.fixture
@@ -80,3 +82,56 @@ def test_a_pattern_that_matches_nothing_is_refused(chain: Tree, option: str) -> 
     with pytest.raises(ReleaseKitError, match=re.escape(f"--{option} 'cor' matches no package")) as caught:
         select(chain.load(), Selection(**{option: ("lib", "cor")}))  # type: ignore[arg-type]  # both are patterns
     assert caught.value.code is E.SELECTION_EMPTY
+
+
+def test_notes_are_kept_of_what_is_to_be_released_only(tree: Tree) -> None:
+    tree.member("packages/core", "[dependency-groups]\ndev = ['app']")
+    tree.requirers(app="core", other="")
+    assert [note.package for note in select(tree.load(), Selection(exclude=("other",))).notes] == ["core"]
+    assert select(tree.load(), Selection(exclude=("core",))).notes == ()
+
+
+def tangled(tree: Tree, selection: Selection, *changed: str) -> Workspace:
+    """Load what is chosen of two packages that require each other, and two that require one of them."""
+    tree.requirers(core="sdk", sdk="core", plugin="core", other="plugin", aside="")
+    return load_workspace(tree.root, lambda workspace: select(workspace, selection, changed))
+
+
+@pytest.mark.parametrize(
+    "selection", [Selection(), Selection(exclude=("aside",)), Selection(only=("core", "sdk")), Selection(since="v1")]
+)
+def test_packages_that_require_each_other_are_refused_where_all_of_them_are_chosen(
+    tree: Tree, selection: Selection
+) -> None:
+    with pytest.raises(ReleaseKitError, match="core → sdk → core") as caught:
+        tangled(tree, selection, "sdk")
+    assert caught.value.code is E.WORKSPACE_CYCLE
+    assert "--exclude" in caught.value.hint
+
+
+def test_packages_that_require_each_other_are_released_without_each_other(tree: Tree) -> None:
+    packages = tangled(tree, Selection(exclude=("core", "sdk"))).packages
+    assert {name: package.requires for name, package in packages.items()} == {
+        "aside": (),
+        "core": (),
+        "sdk": (),
+        "plugin": ("core",),
+        "other": ("plugin",),
+    }
+    assert [package.level for package in packages.values()] == [0, 0, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("changed", "exclude", "expected"),
+    [
+        ("aside", (), ["aside"]),
+        ("plugin", (), ["other", "plugin"]),
+        ("core", ("sdk",), ["core", "other", "plugin"]),
+        ("sdk", ("sdk",), ["core", "other", "plugin"]),
+    ],
+)
+def test_what_has_changed_is_found_among_packages_that_require_each_other_too(
+    tree: Tree, changed: str, exclude: tuple[str, ...], expected: list[str]
+) -> None:
+    packages = tangled(tree, Selection(since="v1", exclude=exclude), changed).packages.values()
+    assert sorted(package.name for package in packages if not package.skip_reason) == expected

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from releasekit import escape
+from releasekit.errors import code_of
 from releasekit.escape import in_one_line, printable
 from releasekit.report import words
 from releasekit.report.columns import fit
@@ -23,8 +25,9 @@ from releasekit.state import STATE_FILENAME, RunState, no_run
 from releasekit.state.beside import DIST_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from releasekit.errors import E
     from releasekit.report.table import Line, View
     from releasekit.state import PackageState
 
@@ -36,6 +39,7 @@ REPORT_FILENAME: Final = ".releasekit-report.html"
 DYNAMIC: Final = "dynamic"
 """What is shown as the version of a package that only its build can tell."""
 
+ERRORS: Final = 10  # below a table; of many, most say the same
 ERROR_LINES: Final = 30  # of an error below it; `--json` has all of it
 
 _OURS: Final = ".releasekit-"
@@ -157,11 +161,26 @@ def print_run(view: View) -> None:
     """Print a run as a table, what its failed packages say, and how many packages are in which status."""
     width = _width()
     print_lines(table(view, width=width))
-    for name in view.state.failed_packages():
-        click.echo(f"\n{in_one_line(name)} failed:")
-        click.echo(indent("\n".join(printable(view.state[name].error).splitlines()[-ERROR_LINES:]), "  "))
+    failed = [view.state[name] for name in view.state.failed_packages()]
+    for package in failed if len(failed) <= ERRORS else _of_each_kind(failed):
+        click.echo(f"\n{in_one_line(package.name)} failed:")
+        click.echo(indent("\n".join(printable(package.error).splitlines()[-ERROR_LINES:]), "  "))
+    if len(failed) > ERRORS:
+        click.echo(f"\n{len(failed) - ERRORS} more failed: `releasekit status --json` has all that they say.")
     click.echo()
     print_lines(foot(view, width=width))
+
+
+def _of_each_kind(failed: Iterable[PackageState]) -> list[PackageState]:
+    """Choose a few of many failures: first one of each code, then another one of each, and so on."""
+    met: Counter[E | None] = Counter()
+    ranked: list[tuple[int, PackageState]] = []
+    for package in failed:
+        code = code_of(package.error)
+        ranked.append((met[code], package))
+        met[code] += 1
+    chosen = sorted(ranked, key=lambda each: each[0])[:ERRORS]
+    return sorted((package for _, package in chosen), key=lambda package: package.name)
 
 
 def _width() -> int | None:

@@ -10,6 +10,7 @@ import click
 
 from releasekit import pipeline
 from releasekit.cli import options, output, publish
+from releasekit.errors import listed
 from releasekit.escape import in_one_line
 from releasekit.lifecycle import PackageStatus
 from releasekit.report.columns import columns
@@ -54,7 +55,7 @@ def command(*, workspace: Path, index_name: str | None, selection: Selection, sa
             }
         )
         return
-    rows = [[*map(in_one_line, (str(p.level), p.name, _version(p), _why(p)))] for p in packages]
+    rows = [[*map(in_one_line, (str(p.level), p.name, _version(p), _why(p, plan)))] for p in packages]
     for line in columns([("level", "package", "version", ""), *rows]):
         click.echo(line)
     notes = [f"{note.package} {note.text}{f' ({note.hint})' if note.hint else ''}" for note in found.notes]
@@ -99,7 +100,8 @@ def _version(package: PackageState) -> str:
     return package.version or ("" if package.status == PackageStatus.SKIPPED else output.DYNAMIC)
 
 
-def _why(package: PackageState) -> str:
+def _why(package: PackageState, plan: RunState) -> str:
     if package.reason:
         return f"skipped: {package.reason}"
-    return f"after {', '.join(package.requires)}" if package.requires else ""
+    awaited = [name for name in package.requires if plan[name].status != PackageStatus.SKIPPED]
+    return f"after {listed(awaited)}" if awaited else ""

@@ -14,7 +14,7 @@ import click
 from releasekit.cli.output import REPORT_FILENAME
 from releasekit.escape import in_one_line
 from releasekit.pipeline import git
-from releasekit.workspace import load_workspace
+from releasekit.workspace import directories_of
 
 
 def refuse_released(file: Path, workspace: Path) -> None:
@@ -28,9 +28,8 @@ def refuse_released(file: Path, workspace: Path) -> None:
         click.BadParameter: It is in a package's directory, or git tracks it.
         ReleaseKitError: That can't be told: there is no such workspace, or git could not say.
     """
-    loaded = load_workspace(workspace)
-    root = loaded.root.resolve()
-    directories = {package.directory.resolve(): package.name for package in loaded.packages.values()}
+    root = workspace.resolve()
+    directories = {directory.resolve(): name for name, directory in directories_of(workspace).items()}
     places = (Path(os.path.realpath(file)), Path(os.path.realpath(file.parent), file.name))
     for place in places:
         inside = next((each for each in (place, *place.parents) if each in directories), None)

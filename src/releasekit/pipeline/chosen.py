@@ -36,10 +36,14 @@ def load_selected(root: Path, selection: Selection, said: Values = MappingProxyT
             (`E.CONFIG_INVALID`); a pattern matches nothing (`E.SELECTION_EMPTY`); or git does not know the commit
             (`E.GIT_FAILED`).
     """
-    workspace = _resolved(ecosystem_of(root).load(root), said)
-    since = selection.since
-    changed = changed_since(workspace.root, since, workspace.packages) if since else ()
-    selected = select(workspace, selection, changed)
+
+    def choose(workspace: Workspace) -> Workspace:
+        workspace = _resolved(workspace, said)
+        since = selection.since
+        changed = changed_since(workspace.root, since, workspace.packages) if since else ()
+        return select(workspace, selection, changed)
+
+    selected = ecosystem_of(root).load(root, choose)
     _refuse_untold_versions(selected.packages.values())
     return selected
 

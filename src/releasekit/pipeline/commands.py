@@ -65,9 +65,9 @@ class ByCommands:
         """See `Ecosystem.is_in`."""
         return self.inner.is_in(root)
 
-    def load(self, root: Path) -> Workspace:
+    def load(self, root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
         """See `Ecosystem.load`."""
-        return self.inner.load(root)
+        return self.inner.load(root, choose)
 
     def require_tools(self) -> None:
         """See `Ecosystem.require_tools`."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
-_OURS: Final = ".releasekit-"
 _BUILT: Final = {"build", "dist", ".eggs"}
 """Directories, besides ``*.egg-info``, that build backends make in a package's directory."""
 
@@ -132,10 +131,10 @@ def _is_ours(path: Path, root: Path, index: Path | None) -> bool:
     if (
         path.is_relative_to(root)
         and path.relative_to(root).parts[:1]
-        and path.relative_to(root).parts[0].startswith(_OURS)
+        and path.relative_to(root).parts[0].startswith(git.OURS)
     ):
         return True
-    return path.parent == index and (path.name.endswith(_DISTRIBUTIONS) or path.name.startswith(_OURS))
+    return path.parent == index and (path.name.endswith(_DISTRIBUTIONS) or path.name.startswith(git.OURS))
 
 
 def _is_built(path: Path, packages: Container[Path]) -> bool:

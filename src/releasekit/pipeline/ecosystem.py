@@ -57,8 +57,12 @@ class Ecosystem(Protocol):
     def is_in(self, root: Path) -> bool:
         """Tell whether a directory has a workspace of this kind, or something that was meant to be one."""
 
-    def load(self, root: Path) -> Workspace:
+    def load(self, root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
         """Read the workspace in a directory.
+
+        Args:
+            root: The directory.
+            choose: Gives packages a reason not to be released, before it is known for good who waits for whom.
 
         Raises:
             ReleaseKitError: There is none, or it can't be released as it is written.

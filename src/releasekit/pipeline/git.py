@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+OURS: Final = ".releasekit-"
+"""How the names of our own files begin."""
+
 _LEADING_ASTRAY: Final = frozenset(
     (
         *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"),
@@ -71,10 +74,12 @@ def refuse_tracked(*paths: Path) -> None:
     for directory, files in names.items():
         places = [f":(literal){file}" for file in sorted(files)]
         if tracked := [*filter(None, ask(directory, "ls-files", "-z", "--", *places).split("\0"))]:
+            # All of ours at once: who tracks these tracks the built files too.
+            ours = shlex.join([*(name for name in tracked if not name.startswith(OURS)), f"{OURS}*"])
             raise ReleaseKitError(
                 E.STATE_TRACKED,
                 f"{' '.join(tracked)} in {directory} is tracked by git, so a commit could mark packages as published",
-                f"run `git rm --cached {shlex.join(tracked)}` and add `.releasekit-*` to .gitignore",
+                f"run `git rm -r --cached --ignore-unmatch {ours}` and add `{OURS}*` to .gitignore",
             )
 
 
@@ -108,7 +113,7 @@ def shallow_repositories(directories: Iterable[Path]) -> dict[Path, list[Path]]:
 
 def unignored(directory: Path) -> list[str]:
     """Name our own files in a directory that git does not ignore: a commit or an sdist could take them in."""
-    return ask(directory, "ls-files", "--others", "--exclude-standard", "--", ":(glob).releasekit-*").splitlines()
+    return ask(directory, "ls-files", "--others", "--exclude-standard", "--", f":(glob){OURS}*").splitlines()
 
 
 def changed_since(directory: Path, ref: str) -> list[Path]:

@@ -110,7 +110,7 @@ def refuse_local(package: str, version: str, index: Index) -> None:
             f"{package!r} was built as version {version}; what is behind the + is for this machine, and package "
             f"indexes refuse it",
             "release from a commit that has a tag, and with nothing uncommitted; if there is one, fetch it: "
-            "`git fetch --tags`",
+            "`git fetch --tags`; or leave out what is not to be released, with --only, --exclude or --since",
         )
 
 

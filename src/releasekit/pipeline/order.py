@@ -6,16 +6,12 @@ and the longest path is the one of most packages.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Final
 
-from releasekit.errors import ReleaseKitError
 from releasekit.lifecycle import FINAL, IN_FLIGHT, PackageStatus
 from releasekit.requirements import requirements_first
-from releasekit.state import journal_path
 from releasekit.state.analysis import analyse
-from releasekit.state.beside import earlier_runs
-from releasekit.state.history import read_history
+from releasekit.state.history import earlier_histories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,9 +20,6 @@ if TYPE_CHECKING:
     from releasekit.state import RunState
 
     Work = Mapping[str, Mapping[PackageStatus, float]]
-
-LARGEST_JOURNAL: Final = 1 << 26
-"""Bytes of an earlier run's journal that is still read: an order is not worth a long wait."""
 
 BUILDING: Final = (PackageStatus.BUILDING,)
 SENDING: Final = tuple(status for status in IN_FLIGHT if status is not PackageStatus.BUILDING)
@@ -41,11 +34,7 @@ def last_work(path: Path) -> Work:
     Returns:
         Package → status → seconds; nothing if there was no run, or it can't be read.
     """
-    for aside in reversed(earlier_runs(path)):
-        with contextlib.suppress(OSError, ReleaseKitError):
-            if journal_path(aside).stat().st_size <= LARGEST_JOURNAL:
-                return analyse(read_history(aside)).work
-    return {}
+    return next((analyse(history).work for history in earlier_histories(path)), {})
 
 
 def is_ahead(state: RunState, package: str, other: str) -> bool:

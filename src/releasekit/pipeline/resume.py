@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import PackageStatus
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Workspace
+
+_SHOWN: Final = 10  # changes of many
 
 
 async def open_run(  # noqa: PLR0913  # its options, by keyword
@@ -107,9 +109,10 @@ def goes_on(run: RunState, plan: RunState, path: Path) -> bool:
         return False
     run.validate_sha(plan.git_sha)
     if changes:
+        more = f"; and {len(changes) - _SHOWN} more changes" if len(changes) > _SHOWN else ""
         raise ReleaseKitError(
             E.STATE_PLAN_MISMATCH,
-            f"the unfinished run in {path} has another plan: {'; '.join(changes[:10])}",
+            f"the unfinished run in {path} has another plan: {'; '.join(changes[:_SHOWN])}{more}",
             "undo the change to finish that run, or start over with `releasekit publish --fresh`",
         )
     return True

@@ -117,10 +117,19 @@ class IndexSteps:
         return package.name in self.sent() or bool(self.earlier and self.earlier.files(package.name, package.version))
 
     async def check(self, package: Package, versions: Mapping[str, str], is_ahead: Callable[[str], bool]) -> None:
-        """See `Steps.check`. What was adopted from the index is not looked at: it is there."""
+        """See `Steps.check`. Of what the index has already nothing is refused: it is there, and nothing is sent."""
         kept = self.builder.directory(package.name)
         ecosystem = self.builder.ecosystem
-        await self._patiently(package, partial(ecosystem.check, package, kept, versions, is_ahead, self.index))
+        try:
+            await self._patiently(package, partial(ecosystem.check, package, kept, versions, is_ahead, self.index))
+        except StepError as error:
+            if error.code is not E.REQUIREMENT_MISSING or not await self._is_there(package):
+                raise
+
+    async def _is_there(self, package: Package) -> bool:
+        kept = await self.builder.kept(package.name)
+        shown = await self._patiently(package, partial(self._shown, package, kept))
+        return kept.items() <= shown.items()
 
     async def publish(self, package: Package, artifacts: Mapping[str, str], sending: Sending) -> None:
         """See `Steps.publish`."""

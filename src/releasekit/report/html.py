@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from releasekit.report.graph import Picture
     from releasekit.report.model import Page
 
+END: Final = 10
+"""Characters at the end of a name that are always shown: those of a workspace begin alike."""
+
 CHUNK: Final = 25
 """Packages that a browser lays out together, when they come into sight: one by one takes longer than a frame."""
 
@@ -56,6 +59,7 @@ def _template() -> Template:
     )
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.filters["with_its_end"] = _with_its_end
     environment.globals |= {
         "palette": PALETTE,
         "chunk": CHUNK,
@@ -76,3 +80,9 @@ def _harmless(value: Any) -> Any:  # noqa: ANN401  # whatever a template can sho
         return value
     # Most are harmless as they are, and there are a hundred thousand.
     return value if value.isprintable() and "::" not in value and "##" not in value else printable(value)
+
+
+def _with_its_end(name: str) -> Markup:
+    """Split a name into what may be cut off and what may not; as text it stays the same."""
+    text = str(_harmless(name))
+    return Markup("<span>{}</span>{}").format(text[:-END], text[-END:])

@@ -83,7 +83,7 @@ def make_page(  # noqa: PLR0913  # what is known, by keyword
 def _rows(run: RunState, events: Sequence[Event], chart: Chart) -> Iterator[Entry]:
     ordered = words.in_order(run)
     numbers = {package.name: number for number, package in enumerate(ordered, 1)}
-    held = graph.held(run.packages)
+    held, gate_shut = graph.held(run.packages), words.gate_is_shut(run)
     holds: dict[str, list[str]] = {}
     for name, roots in held.items():
         for root in roots:
@@ -104,7 +104,7 @@ def _rows(run: RunState, events: Sequence[Event], chart: Chart) -> Iterator[Entr
             package=package,
             look=PALETTE[package.status],
             standing=requirements.standing(package),
-            note=words.shortened(headline(told)) if told else words.note(package, run, held),
+            note=words.shortened(headline(told)) if told else words.note(package, run, held, gate_shut=gate_shut),
             holds=tuple(holds.get(package.name, ())),
             blocked=package.name in held,
             open=few and package.status is PackageStatus.FAILED,

@@ -17,7 +17,7 @@ from releasekit.palette import PALETTE
 from releasekit.report.columns import cells, fit, line, shrunk
 from releasekit.report.time_left import time_left
 from releasekit.report.timeline import Timeline
-from releasekit.report.words import counts, in_order, note, spell
+from releasekit.report.words import counts, gate_is_shut, in_order, note, spell
 from releasekit.requirements import is_built
 from releasekit.state import graph
 
@@ -147,7 +147,7 @@ def bar(statuses: Sequence[PackageStatus], width: int) -> str:
 
 
 def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
-    held, now = graph.held(view.state.packages), view.now
+    held, now, gate_shut = graph.held(view.state.packages), view.now, gate_is_shut(view.state)
     found = []
     for package in packages:
         worked = view.timeline.worked(package.name, now)
@@ -157,7 +157,7 @@ def _rows(view: View, packages: Iterable[PackageState]) -> list[Row]:
             _harmless(package.version),
             package.status.value,
             spell(worked) if worked else "",
-            in_one_line(note(package, view.state, held)),
+            in_one_line(note(package, view.state, held, gate_shut=gate_shut)),
         )
         found.append(Row(package, shown))
     return found

@@ -8,13 +8,12 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
-from releasekit.state import journal_path
-from releasekit.state.beside import earlier_runs
-from releasekit.state.history import Teller, read_history
+from releasekit.state.history import Teller, earlier_histories, read_history
 from releasekit.state.spans import Spans
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ STEP_ENDS: Final = (Trigger.RECORD_ARTIFACTS, Trigger.START_VERIFYING, Trigger.C
 """The triggers that say that the work of the status they start in is done."""
 
 EARLIER_RUNS: Final = 3
-LARGEST_JOURNAL: Final = 1 << 26
-"""Bytes of an earlier run's journal that is still read: for a guess of the time left nobody waits long."""
 
 
 class Timeline:
@@ -119,10 +116,10 @@ class Timeline:
 def earlier_steps(path: Path) -> Steps:
     """Read what the steps of the last runs took that were put aside beside a state file; what can't be read is none."""
     found: Steps = {}
-    for aside in earlier_runs(path)[-EARLIER_RUNS:]:
-        with contextlib.suppress(OSError, ReleaseKitError):
-            if journal_path(aside).stat().st_size <= LARGEST_JOURNAL:
-                merge(found, Timeline(read_history(aside)).steps)
+    for history in islice(earlier_histories(path), EARLIER_RUNS):
+        older = Timeline(history).steps
+        merge(older, found)
+        found = older
     return found
 
 

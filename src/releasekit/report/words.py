@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 NOTE_WIDTH: Final = 100  # characters of an error in a table
 
-_BUILD_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT}  # a stored error begins with its code
+_GATE_CODES: Final = {E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.BUILD_TIMEOUT, E.REQUIREMENT_MISSING}
+"""What shuts the gate also where something was built; a stored error begins with its code."""
+
 _CONFLICT_CODES: Final = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}
 _UNITS: Final = (("d", 86_400, 1_000_000), ("h", 3_600, 24), ("min", 60, 60), ("s", 1, 60))
 _LEAST: Final = 0.0005  # seconds
@@ -31,13 +33,16 @@ def in_order(state: RunState) -> list[PackageState]:
     return sorted(state.packages.values(), key=lambda package: (package.level, package.name))
 
 
-def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, ...]]) -> str:
+def note(
+    package: PackageState, state: RunState, held: Mapping[str, tuple[str, ...]], *, gate_shut: bool = False
+) -> str:
     """Say in one line why a package is where it is.
 
     Args:
         package: The package.
         state: Its run.
         held: Who waits for which failures: see `state.graph.held`.
+        gate_shut: Whether that holds every upload: see `gate_is_shut`. Both are asked once for all packages.
     """
     if package.error or package.reason:
         return shortened(headline(package.error or package.reason))
@@ -48,20 +53,21 @@ def note(package: PackageState, state: RunState, held: Mapping[str, tuple[str, .
         told.append(f"blocked by {listed(held[package.name])}")
     elif missing := [name for name in package.requires if state[name].status not in FINAL]:
         told.append(f"waits for {listed(missing)}")
-    elif told and package.status is PackageStatus.PENDING and _a_build_failed(state):
-        told.append("waits for the builds that failed, unless --no-gate")
+    elif told and package.status is PackageStatus.PENDING and gate_shut:
+        told.append("waits for what failed, unless --no-gate")
     return "; ".join(told)
 
 
-def _a_build_failed(state: RunState) -> bool:
-    return any(map(_failed_to_build, state.packages.values()))
+def gate_is_shut(state: RunState) -> bool:
+    """Tell whether a package failed before anything was sent, which holds every upload."""
+    return any(map(_shuts_the_gate, state.packages.values()))
 
 
-def _failed_to_build(package: PackageState) -> bool:
+def _shuts_the_gate(package: PackageState) -> bool:
     if package.status is not PackageStatus.FAILED:
         return False
     code = code_of(package.error)
-    return code in _BUILD_CODES or (not package.artifacts and code not in _CONFLICT_CODES)
+    return code in _GATE_CODES or (not package.artifacts and code not in _CONFLICT_CODES)
 
 
 def shortened(line: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import Trigger
 from releasekit.state import files
+from releasekit.state.beside import earlier_runs
 from releasekit.state.run import RunState
 from releasekit.state.snapshot import StateCorruptedError
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from releasekit.lifecycle import PackageStatus
     from releasekit.state.records import Record
+
+LARGEST_EARLIER: Final = 1 << 26
+"""Bytes of an earlier run's journal that is still read."""
 
 _CARRIED: Final = ("artifacts", "version", "error", "reason")
 
@@ -78,6 +83,17 @@ def read_history(path: Path) -> History:
         return History(run, [*_events(kept)])
     except (ValueError, OverflowError) as error:
         raise StateCorruptedError(journal, "a record", f"has a time that is none: {error}") from None
+
+
+def earlier_histories(path: Path) -> Iterator[History]:
+    """Read the histories of the runs that were put aside from a state file, the newest first.
+
+    They are worth a guess, and no error nor a long wait: what can't be read is left out, and what is very large.
+    """
+    for aside in reversed(earlier_runs(path)):
+        with contextlib.suppress(OSError, ReleaseKitError):
+            if files.journal_path(aside).stat().st_size <= LARGEST_EARLIER:
+                yield read_history(aside)
 
 
 def durations(events: Iterable[Event]) -> dict[str, dict[PackageStatus, float]]:

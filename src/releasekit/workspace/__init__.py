@@ -8,7 +8,7 @@ is not wanted.
 """
 
 from releasekit.workspace.indexes import Index
-from releasekit.workspace.load import Package, Workspace, is_left_out, load_workspace
+from releasekit.workspace.load import Package, Workspace, directories_of, is_left_out, load_workspace
 from releasekit.workspace.notes import Note, NoteKind, log_notes
 from releasekit.workspace.select import Selection, select
 
@@ -19,6 +19,7 @@ __all__ = [
     "Package",
     "Selection",
     "Workspace",
+    "directories_of",
     "is_left_out",
     "load_workspace",
     "log_notes",

@@ -141,7 +141,8 @@ def _read_member(root: Path, real_root: str, match: str) -> Member | None:
     if content.project is None:
         raise InvalidWorkspaceError(path, "project", "is missing", "give the member a [project] table, or exclude it")
     if content.tool.uv.workspace is not None:
-        raise InvalidWorkspaceError(path, "tool.uv.workspace", "makes a workspace within a workspace")
+        hint = f"remove the table, or have tool.uv.workspace.exclude in {root / FILENAME} name {match}"
+        raise InvalidWorkspaceError(path, "tool.uv.workspace", "makes a workspace within a workspace", hint)
     return Member(path, content, content.project)
 
 

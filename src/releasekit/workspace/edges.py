@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from releasekit.workspace.graph import assign_levels, drop_from_cycles
+from releasekit.workspace.graph import CycleError, assign_levels, drop_from_cycles
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -43,10 +43,10 @@ def connect(
         wanted: Member → what it asks for.
         to_build: Member → what it asks for to be built.
         released: The members that are to be released: only between these are there soft edges, since nobody waits for
-            the others.
+            the others. Where members require each other, those others wait for nobody either.
 
     Raises:
-        CycleError: Packages require each other, at run time or to be built.
+        CycleError: Packages that are to be released require each other, at run time or to be built.
     """
     extras = _Extras(wanted)
     runtime = {name: extras.resolve(name, asked.runtime) for name, asked in wanted.items()}
@@ -57,7 +57,12 @@ def connect(
         reason = runtime[name].get(required)
         return f"to build {name}" if reason is None else reason
 
-    levels = assign_levels(requires, why)
+    try:
+        levels = assign_levels(requires, why)
+    except CycleError:
+        for name in wanted.keys() - set(released):
+            requires[name], runtime[name], build[name] = set(), {}, {}
+        levels = assign_levels(requires, why)
     dropped: dict[str, dict[str, str]] = {}
     seen: set[tuple[str, str]] = set()
     for kind in ("extra", "group"):  # what is taken in first is the last to be dropped
@@ -74,6 +79,16 @@ def connect(
         levels = assign_levels(requires)
     building = {name: _reach(direct, runtime) for name, direct in build.items()}
     return Edges(requires, building, levels, dropped)
+
+
+def hard_edges(
+    wanted: Mapping[str, Requirements], to_build: Mapping[str, Iterable[Wanted]]
+) -> dict[str, AbstractSet[str]]:
+    """Tell of each member what it asks for at run time and to be built, in cycles too."""
+    extras = _Extras(wanted)
+    return {
+        name: extras.resolve(name, (*asked.runtime, *to_build.get(name, ()))).keys() for name, asked in wanted.items()
+    }
 
 
 class _Extras:
@@ -117,12 +132,13 @@ def _soft(
 ) -> dict[tuple[str, str], str]:
     """Pair packages with what their extras, or their groups, ask for; with the first of these."""
     soft: dict[tuple[str, str], str] = {}
+    among = frozenset(released)
     for name in released:
         asked = wanted[name].extras if kind == "extra" else wanted[name].groups
         for label, some in asked.items():
-            for required in extras.resolve(name, some):
-                if required in released:
-                    soft.setdefault((name, required), f"{kind} {label}" if label else f"an {kind}")
+            reason = f"{kind} {label}" if label else f"an {kind}"
+            for required in among.intersection(extras.resolve(name, some)):
+                soft.setdefault((name, required), reason)
     return soft
 
 

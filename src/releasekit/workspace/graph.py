@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.requirements import bits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ class CycleError(ReleaseKitError):
             E.WORKSPACE_CYCLE,
             f"the packages require each other: {cycle[0]}{following}",
             "take one of these out of `project.dependencies` or `build-system.requires`, or move it to an extra: one "
-            "that closes a cycle is not waited for",
+            "that closes a cycle is not waited for; or release some of these without the others, with --exclude",
         )
         self.args = (cycle, why)
         self.cycle = cycle
@@ -133,25 +134,44 @@ def _tangle(requires: Mapping[str, Iterable[str]], soft: Iterable[tuple[str, str
 def _drop(
     requires: Mapping[str, Iterable[str]], tangle: set[str], soft: Sequence[tuple[str, str]]
 ) -> frozenset[tuple[str, str]]:
-    """Take soft requirements in, one by one, but for those that close a cycle.
-
-    What a package reaches are the bits of one number.
-    """
-    hard = {name: tangle.intersection(requires[name]) for name in tangle}
-    reached: dict[str, int] = {}
-    bits = {name: 1 << position for position, name in enumerate(tangle)}
-    for name in sorted(hard, key=assign_levels(hard).__getitem__):
-        reached[name] = 0
-        for required in hard[name]:
-            reached[name] |= reached[required] | bits[required]
+    """Take soft requirements in, one by one, but for those that close a cycle."""
+    reach = _Reach(sorted(tangle))
+    for name in tangle:
+        for required in tangle.intersection(requires[name]):
+            reach.join(name, required)
     dropped = set()
     for name, required in soft:
-        own = bits[name]
-        if name == required or reached[required] & own:
+        if name == required or reach.leads(required, name):
             dropped.add((name, required))
-        elif not reached[name] & bits[required]:
-            gained = reached[required] | bits[required]
-            for other, reach in reached.items():
-                if reach & own or other == name:
-                    reached[other] = reach | gained
+        else:
+            reach.join(name, required)
     return frozenset(dropped)
+
+
+class _Reach:
+    """Who comes to whom along requirements, as they are taken in; packages are the bits of a number.
+
+    A requirement that is taken in costs a step for each pair that it connects anew. As there are no more pairs than
+    packages squared, neither do the steps of all of them come to more.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._place = {name: place for place, name in enumerate(names)}
+        self._ahead = [0] * len(names)
+        self._behind = [0] * len(names)
+
+    def leads(self, name: str, other: str) -> bool:
+        """Tell whether one comes to the other."""
+        return bool(self._ahead[self._place[name]] >> self._place[other] & 1)
+
+    def join(self, name: str, other: str) -> None:
+        """Take in that one requires the other."""
+        if self.leads(name, other):
+            return
+        one, two = self._place[name], self._place[other]
+        before, after = self._behind[one] | 1 << one, self._ahead[two] | 1 << two
+        new_before, new_after = before & ~self._behind[two], after & ~self._ahead[one]
+        for place in bits_of(new_before):
+            self._ahead[place] |= after
+        for place in bits_of(new_after):
+            self._behind[place] |= before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,8 @@ from releasekit.persistence.garbage import uncollected
 from releasekit.workspace.backend import uv_that_builds
 from releasekit.workspace.discover import find_members, read_root
 from releasekit.workspace.dynamic import reads_git
-from releasekit.workspace.edges import connect
+from releasekit.workspace.edges import connect, hard_edges
+from releasekit.workspace.graph import CycleError
 from releasekit.workspace.indexes import read_indexes
 from releasekit.workspace.knowledge import know
 from releasekit.workspace.notes import Note, NoteKind, named
@@ -25,7 +26,7 @@ from releasekit.workspace.settings import Settings
 from releasekit.workspace.tool_table import check_member_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from releasekit.workspace.discover import Member
     from releasekit.workspace.edges import Edges
@@ -61,8 +62,8 @@ class Package:
     name: str
     version: str
     directory: Path
-    requires: tuple[str, ...]
-    level: int
+    requires: tuple[str, ...] = ()
+    level: int = 0
     skip_reason: str = ""
     build_requires: tuple[str, ...] = ()
     dynamic: bool = False
@@ -96,38 +97,71 @@ class Workspace:
         return "[[index]]" if self.index_file == UV_FILENAME else "[[tool.uv.index]]"
 
 
-def load_workspace(root: Path) -> Workspace:
+def load_workspace(root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
     """Read a workspace.
 
     Args:
         root: The directory of its pyproject.toml.
+        choose: Gives packages a reason not to be released. Where packages require each other, it is shown them in no
+            order, and what each requires includes that: what is left may have an order.
 
     Raises:
         ReleaseKitError: There is no workspace (`E.WORKSPACE_NOT_FOUND`), it can't be released as it is written
-            (`E.WORKSPACE_INVALID`), or its packages require each other (`E.WORKSPACE_CYCLE`).
+            (`E.WORKSPACE_INVALID`), or those of its packages that are to be released require each other
+            (`E.WORKSPACE_CYCLE`).
     """
     with uncollected():  # which saves a fifth of the time
-        return _load(Path(os.path.abspath(root)))  # noqa: PTH100  # resolve() would rename what the user named
+        return _load(absolute(root), choose)
 
 
-def _load(root: Path) -> Workspace:
+def directories_of(root: Path) -> dict[str, Path]:
+    """Tell where each member of a workspace is, whether it can be released or not.
+
+    Raises:
+        ReleaseKitError: There is no workspace (`E.WORKSPACE_NOT_FOUND`), or it is unreadable (`E.WORKSPACE_INVALID`).
+    """
+    root = absolute(root)
+    return {name: member.directory for name, member in _by_name(find_members(root, read_root(root))).items()}
+
+
+def absolute(root: Path) -> Path:
+    """Make a path absolute, and leave its links: a user named it so."""
+    return Path(os.path.abspath(root))  # noqa: PTH100  # resolve() would rename it
+
+
+def _load(root: Path, choose: Callable[[Workspace], Workspace] | None) -> Workspace:
     content = read_root(root)
     members = _by_name(find_members(root, content))
-    settings = {name: _settings(root, member) for name, member in members.items()}
-    reasons = {name: _skip_reason(member, settings[name]) for name, member in members.items()}
-    released = [name for name, reason in reasons.items() if not reason]
+    packages = {name: _package(name, member, _settings(root, member)) for name, member in members.items()}
+    released = [name for name, package in packages.items() if not package.skip_reason]
     known = know(root, members, released)
-    edges = connect(known.wanted, known.to_build, released)
-    packages = [
-        _package(name, members[name], reasons[name], edges, settings[name])
-        for name in sorted(members, key=lambda name: (edges.levels[name], name))
-    ]
-    return Workspace(
-        root,
-        MappingProxyType({package.name: package for package in packages}),
-        *read_indexes(root, content),
-        notes=(*known.notes, *_dropped(edges)),
-    )
+    workspace = Workspace(root, MappingProxyType(packages), *read_indexes(root, content), notes=known.notes)
+    try:
+        ordered = _ordered(workspace, connect(known.wanted, known.to_build, released))
+    except CycleError:
+        if choose is None:
+            raise
+        hard = hard_edges(known.wanted, known.to_build)
+        tangled = {name: replace(package, requires=tuple(sorted(hard[name]))) for name, package in packages.items()}
+        chosen = choose(replace(workspace, packages=MappingProxyType(tangled)))
+        released = [name for name, package in chosen.packages.items() if not package.skip_reason]
+        return _ordered(chosen, connect(known.wanted, known.to_build, released))
+    return choose(ordered) if choose else ordered
+
+
+def _ordered(workspace: Workspace, edges: Edges) -> Workspace:
+    """Have the packages wait for each other, requirements first."""
+    packages = {
+        name: replace(
+            workspace.packages[name],
+            requires=tuple(sorted(edges.requires[name])),
+            level=edges.levels[name],
+            build_requires=tuple(sorted(edges.building[name])),
+        )
+        for name in sorted(workspace.packages, key=lambda name: (edges.levels[name], name))
+    }
+    notes = (*workspace.notes, *_dropped(edges))
+    return replace(workspace, packages=MappingProxyType(packages), notes=notes)
 
 
 def _by_name(members: Iterable[Member]) -> dict[str, Member]:
@@ -154,7 +188,9 @@ def _settings(root: Path, member: Member) -> Settings:
     return Settings().overlaid(values, member.path.relative_to(root).as_posix())
 
 
-def _package(name: str, member: Member, reason: str, edges: Edges, settings: Settings) -> Package:
+def _package(name: str, member: Member, settings: Settings) -> Package:
+    """Say what can be said of a package before it is known who waits for whom."""
+    reason = _skip_reason(member, settings)
     if not reason:
         _refuse_dynamic(member)
     dynamic = not reason and "version" in member.project.dynamic
@@ -162,10 +198,7 @@ def _package(name: str, member: Member, reason: str, edges: Edges, settings: Set
         name,
         _version(member, optional=dynamic or bool(reason)),
         member.directory,
-        tuple(sorted(edges.requires[name])),
-        edges.levels[name],
-        reason,
-        tuple(sorted(edges.building[name])),
+        skip_reason=reason,
         dynamic=dynamic,
         reads_git=reads_git(member.content) if dynamic else "",
         settings=settings,

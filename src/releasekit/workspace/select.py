@@ -45,6 +45,8 @@ class Selection:
 def select(workspace: Workspace, selection: Selection, changed: Collection[str] = ()) -> Workspace:
     """Leave out what is not chosen, each package with the reason; what is left out anyway keeps its own.
 
+    What is worth knowing only of what is left out is not kept.
+
     Args:
         workspace: The packages.
         selection: What is chosen.
@@ -67,7 +69,10 @@ def select(workspace: Workspace, selection: Selection, changed: Collection[str] 
         name: package if package.skip_reason else replace(package, skip_reason=_reason(name, selection, touched))
         for name, package in workspace.packages.items()
     }
-    return replace(workspace, packages=MappingProxyType(packages))
+    notes = tuple(
+        note for note in workspace.notes if note.package not in packages or not packages[note.package].skip_reason
+    )
+    return replace(workspace, packages=MappingProxyType(packages), notes=notes)
 
 
 def _reason(name: str, selection: Selection, touched: Collection[str]) -> str:
@@ -86,8 +91,10 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _with_requirers(packages: Mapping[str, Package], changed: Collection[str]) -> set[str]:
     """Add what requires what has changed, over any number of steps."""
-    found = set(changed)
-    for name, package in packages.items():  # requirements first, so that one pass will do
-        if not found.isdisjoint(package.requires):
-            found.add(name)
+    found, before = set(changed), -1
+    while before < len(found):  # twice, if requirements come first
+        before = len(found)
+        for name, package in packages.items():
+            if not found.isdisjoint(package.requires):
+                found.add(name)
     return found

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
-from tests import tiny_backend
-from tests.pipeline.doubles import DIAMOND, MemoryIndex, Run, failure
+from tests import archives, tiny_backend
+from tests.pipeline.doubles import DIAMOND, MemoryIndex, Run, failure, make_package
 from tests.support import INDEX, Workspace, digests
 from tests.workspace.trees import Tree, uv
 from uv import find_uv_bin
 
 from releasekit.errors import E
+from releasekit.pipeline.build import Builder, digests_in
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.python import Python
 from releasekit.pipeline.python.provided import refuse_missing
+from releasekit.pipeline.steps import IndexSteps
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -154,6 +157,26 @@ def test_everything_is_looked_at_before_anything_is_sent(tmp_path: Path) -> None
     assert sorted(run.steps.names("check")) == sorted(DIAMOND)
     assert run.steps.names("publish") == []
     assert run.steps.versions == dict.fromkeys(DIAMOND, "1.0")
+
+
+@pytest.mark.parametrize("shown", ["nothing", "the wheel", "all"])
+def test_what_the_index_has_already_is_not_refused_for_what_it_requires(tmp_path: Path, shown: str) -> None:
+    """What another commit released may have the exact pin of that time: it is not sent again."""
+    builder = Builder(tmp_path, 0, Python())
+    directory = builder.directory("top")
+    directory.mkdir(parents=True)
+    metadata = archives.core_metadata("top", "1.0").replace(b"\n\n", b"\nRequires-Dist: core==1.0\n\n", 1)
+    archives.wheel(directory / "top-1.0-py3-none-any.whl", metadata)
+    (directory / "top-1.0.tar.gz").write_bytes(b"")
+    kept = digests_in(directory)
+    there = {"nothing": {}, "the wheel": {name: kept[name] for name in kept if "whl" in name}, "all": kept}[shown]
+    checked = IndexSteps(builder, MemoryIndex(there)).check(make_package("top", tmp_path), OURS, lambda _: True)
+    if shown == "all":
+        asyncio.run(checked)
+    else:
+        with pytest.raises(StepError, match="this run publishes core") as caught:
+            asyncio.run(checked)
+        assert "allow core 2.0" in caught.value.hint
 
 
 def test_without_the_gate_a_package_is_looked_at_before_it_is_sent(tmp_path: Path) -> None:

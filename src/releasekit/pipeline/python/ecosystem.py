@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from releasekit.errors import E
+from releasekit.logging import get_logger
 from releasekit.pipeline import process
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python import indexes, release_files
@@ -47,9 +48,9 @@ class Python:
             return True
         return content.project is not None or content.tool.uv.workspace is not None
 
-    def load(self, root: Path) -> Workspace:
+    def load(self, root: Path, choose: Callable[[Workspace], Workspace] | None = None) -> Workspace:
         """See `Ecosystem.load`."""
-        return load_workspace(root)
+        return load_workspace(root, choose)
 
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
         """See `Ecosystem.choose_index`."""
@@ -129,6 +130,14 @@ class Python:
         """See `Ecosystem.check`."""
         if required := await asyncio.to_thread(release_files.requirements_in, kept):
             await refuse_missing(package.name, required, versions, is_ahead, index)
+        if not index.directory and (bound := release_files.bound_to_a_linux(kept)):
+            get_logger(__name__).warning(
+                "releasekit.wheel_not_portable",
+                package=package.name,
+                files=bound,
+                hint="it is for a Linux like this one, and public indexes refuse it: build it with cibuildwheel, mend "
+                "it with auditwheel, and give it by --wheels",
+            )
 
 
 def _environ(source_date_epoch: int) -> dict[str, str | None]:

@@ -56,6 +56,11 @@ def version_of(package: Package, directory: Path, artifacts: Mapping[str, str]) 
     return str(version)
 
 
+def bound_to_a_linux(directory: Path) -> list[str]:
+    """Name the wheels in a directory that don't say which Linux they need, as `manylinux` and `musllinux` do."""
+    return sorted(path.name for path in directory.glob("*-linux_*.whl"))
+
+
 def requirements_in(directory: Path) -> list[Requirement]:
     """Read what the wheels in a directory require, each thing once; nothing if there are none.
 
