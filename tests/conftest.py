@@ -47,11 +47,9 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 @contextmanager
-def serve(files: Path, algorithm: str = "sha256") -> Iterator[str]:
+def serve(files: Path, algorithm: str = "sha256", port: int = 0) -> Iterator[str]:
     """Serve a directory as an index that shows digests of one algorithm; give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or free_port()
     program = Path(sys.executable).with_name("pypi-server")
     options = ["-P", ".", "-a", ".", "--hash-algo", algorithm, "--disable-fallback"]
     command = [str(program), "run", "-i", "127.0.0.1", "-p", str(port), *options, str(files)]
@@ -61,6 +59,14 @@ def serve(files: Path, algorithm: str = "sha256") -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.kill()
+
+
+def free_port() -> int:
+    """Choose a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture

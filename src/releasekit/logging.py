@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.escape import in_one_line, printable
-from releasekit.redaction import redact
+from releasekit.redaction import redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -52,19 +52,22 @@ class _Harmless:
         self._escape = escape
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, object]:
-        return {_NO_KEY.sub(_escape_in_key, self._text(key)): self._value(value) for key, value in event.items()}
+        redacted = redactor()
 
-    def _value(self, value: object) -> object:
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        if isinstance(value, Mapping):
-            return {self._text(key): self._value(inner) for key, inner in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [self._value(inner) for inner in value]
-        return self._text(value)
+        def text(value: object) -> str:
+            return self._escape(redacted(str(value)))
 
-    def _text(self, value: object) -> str:
-        return self._escape(redact(str(value)))
+        return {_NO_KEY.sub(_escape_in_key, text(key)): _value(value, text) for key, value in event.items()}
+
+
+def _value(value: object, text: Callable[[object], str]) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {text(key): _value(inner, text) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_value(inner, text) for inner in value]
+    return text(value)
 
 
 def _escape_in_key(found: re.Match[str]) -> str:

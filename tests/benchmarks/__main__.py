@@ -13,7 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import diagrams, journal, lifecycle, loading, makespan, memory, planning, report, startup
+from tests.benchmarks import (
+    diagrams,
+    journal,
+    lifecycle,
+    loading,
+    makespan,
+    memory,
+    overhead,
+    planning,
+    releases,
+    report,
+    startup,
+)
 from tests.benchmarks.measure import IN_MEMORY, file_system, print_table
 
 if TYPE_CHECKING:
@@ -21,7 +33,10 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.measure import Result
 
-NAMES = ("diagrams", "journal", "lifecycle", "loading", "makespan", "memory", "planning", "report", "startup")
+NAMES = (
+    *("diagrams", "journal", "lifecycle", "loading", "makespan", "memory", "overhead", "planning", "releases"),
+    *("report", "startup"),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +64,9 @@ def main(arguments: list[str]) -> int:
             "loading": partial(loading.results, scratch),
             "makespan": makespan.results,
             "memory": partial(memory.results, scratch),
+            "overhead": partial(overhead.results, scratch),
             "planning": partial(planning.results, scratch),
+            "releases": partial(releases.results, scratch),
             "report": partial(report.results, scratch),
             "startup": startup.results,
         }

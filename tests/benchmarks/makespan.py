@@ -27,7 +27,7 @@ from releasekit.workspace import Package
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from releasekit.pipeline.steps import Sending
+    from releasekit.pipeline.carrier import Sending
     from releasekit.store import RunStore
 
 B, P, V = PackageStatus.BUILDING, PackageStatus.PUBLISHING, PackageStatus.VERIFYING

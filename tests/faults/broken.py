@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.pipeline.built import Built
+    from releasekit.pipeline.carrier import Sending
     from releasekit.pipeline.ecosystem import Build
-    from releasekit.pipeline.steps import Sending
     from releasekit.workspace import Package
 
 

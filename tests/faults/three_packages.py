@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from releasekit.pipeline.steps import Sending
+    from releasekit.pipeline.carrier import Sending
     from releasekit.state import Transition
 
 Picture: TypeAlias = "dict[str, list[Any]]"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from releasekit.pipeline.steps import Sending
+    from releasekit.pipeline.carrier import Sending
 
 A, B, C, D = (letter * 64 for letter in "abcd")  # digests
 
@@ -150,7 +150,7 @@ class RecordingSteps:
     @asynccontextmanager
     async def _counted(self, step: str) -> AsyncIterator[None]:
         self.running[step] += 1
-        self.most_jobs = max(self.most_jobs, self.running["build"] + self.running["publish"])
+        self.most_jobs = max(self.most_jobs, self.running["build"], self.running["publish"])
         try:
             yield
         finally:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from releasekit.pipeline.steps import Sending
+    from releasekit.pipeline.carrier import Sending
     from releasekit.workspace import Package
 
 WIDE = dict.fromkeys("abcdefgh", "")

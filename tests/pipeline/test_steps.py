@@ -13,6 +13,7 @@ from tests.pipeline.doubles import C, MemoryIndex, make_package
 from releasekit.errors import E
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.built import Built
+from releasekit.pipeline.carrier import CompanyError
 from releasekit.pipeline.outcome import FileConflictError, NotShownError, RebuiltError, StepError, TransientError
 from releasekit.pipeline.patience import Patience
 from releasekit.pipeline.python import Python
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from releasekit.pipeline.carrier import Parcel
     from releasekit.workspace import Package
 
 SDIST, WHEEL = "core-1.0.tar.gz", "core-1.0-py3-none-any.whl"
@@ -365,3 +367,81 @@ def test_an_index_that_used_up_one_budget_gets_one_try_for_each_other_package(tm
     asyncio.run(publish(bench.package))  # it is back
     bench.index.answers = [gone, *bench.index.answers]
     asyncio.run(publish(other))
+
+
+class InCompany:
+    """Sends as if other packages shared the upload, which fails; then alone."""
+
+    retry_after = 0.0
+
+    def __init__(self, bench: Bench, code: E, *then: StepError) -> None:
+        self.bench = bench
+        self.code = code
+        self.then = [*then]
+        self.sent: list[tuple[list[str], bool]] = []
+
+    async def send(self, parcel: Parcel, sending: object, *, alone: bool = False) -> None:
+        """See `Carrier.send`."""
+        del sending
+        self.sent.append(([path.name for path in parcel.paths], alone))
+        if not alone:
+            raise CompanyError(self.code, "one of them was refused", retry_after=self.retry_after)
+        if self.then:
+            raise self.then.pop(0)
+
+
+def in_company(tmp_path: Path, code: E, *then: StepError, arrived: Mapping[str, str]) -> InCompany:
+    bench = Bench(tmp_path, {}, arrived)
+    keep(bench.directory)
+    company = InCompany(bench, code, *then)
+    bench.steps._carrier = company  # type: ignore[assignment]  # it sends
+    return company
+
+
+@pytest.mark.parametrize(
+    ("arrived", "alone"),
+    [
+        ({}, [([WHEEL, SDIST], True)]),
+        ({WHEEL: BUILT[WHEEL]}, [([SDIST], True)]),
+        (BUILT, []),
+    ],
+    ids=["nothing", "a part", "all"],
+)
+def test_what_has_not_arrived_in_company_is_sent_alone(
+    tmp_path: Path, arrived: Mapping[str, str], alone: list[tuple[list[str], bool]]
+) -> None:
+    company = in_company(tmp_path, E.PUBLISH_PARTIAL, arrived=arrived)
+
+    company.bench.publish()
+
+    assert company.sent == [([WHEEL, SDIST], False), *alone]
+
+
+@pytest.mark.parametrize(
+    ("code", "arrived", "told"),
+    [
+        (E.PUBLISH_FAILED, {}, "no"),
+        (E.PUBLISH_PARTIAL, {}, "memory may have taken something: no"),
+        (E.PUBLISH_FAILED, {WHEEL: BUILT[WHEEL]}, f"memory took only {WHEEL}: no"),
+    ],
+)
+def test_a_refusal_alone_is_the_error_and_what_arrived_in_company_is_not_forgotten(
+    tmp_path: Path, code: E, arrived: Mapping[str, str], told: str
+) -> None:
+    company = in_company(tmp_path, code, StepError(E.PUBLISH_FAILED, "no"), arrived=arrived)
+
+    with pytest.raises(StepError) as caught:
+        company.bench.publish()
+
+    assert caught.value.message == told
+    assert (caught.value.code is E.PUBLISH_PARTIAL) == (told != "no")
+
+
+def test_an_index_that_asks_for_a_pause_gets_it_from_all_of_the_company(tmp_path: Path) -> None:
+    company = in_company(tmp_path, E.PUBLISH_FAILED, arrived={})
+    company.retry_after = 1e6  # more than the budget
+
+    with pytest.raises(TransientError, match="one of them was refused"):
+        company.bench.publish()
+
+    assert company.sent == [([WHEEL, SDIST], False)]

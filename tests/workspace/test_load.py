@@ -35,7 +35,8 @@ NOT_A_PACKAGE = {
 
 def test_a_package_is_what_its_pyproject_says(tree: Tree) -> None:
     tree.requirers(a="b", b="")
-    assert tree.load().packages["a"] == Package("a", "1.0", tree.root / "packages" / "a", ("b",), 1)
+    expected = Package("a", "1.0", tree.root / "packages" / "a", ("b",), 1, built_by_uv="<1,>=0.8")
+    assert tree.load().packages["a"] == expected
 
 
 def test_packages_come_in_the_order_of_level_and_name(tree: Tree) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.pipeline.ecosystem import Ecosystem
+    from releasekit.pipeline.together import Together
     from releasekit.workspace import Package
 
 __all__ = ["DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
@@ -42,12 +43,16 @@ class Builder:
         source_date_epoch: The release's commit time in seconds since 1970, which build backends take for the
             time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
         ecosystem: How they are built.
+        together: Has perhaps built a package already.
     """
 
-    def __init__(self, root: Path, source_date_epoch: int, ecosystem: Ecosystem) -> None:
+    def __init__(
+        self, root: Path, source_date_epoch: int, ecosystem: Ecosystem, *, together: Together | None = None
+    ) -> None:
         self.root = root
         self.source_date_epoch = source_date_epoch
         self.ecosystem = ecosystem
+        self._together = together
 
     def directory(self, package: str) -> Path:
         """Say where a package's built files are kept."""
@@ -94,8 +99,9 @@ class Builder:
         try:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
             given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
-            epoch, timeout = self.source_date_epoch, package.settings.build_timeout
-            await self.ecosystem.build(Build(package, self.root, fresh, given, self.directory, epoch, timeout))
+            if given or not (self._together and await self._together.take(package.name, fresh)):
+                epoch, timeout = self.source_date_epoch, package.settings.build_timeout
+                await self.ecosystem.build(Build(package, self.root, fresh, given, self.directory, epoch, timeout))
             return await asyncio.to_thread(self._keep, package, fresh, final, check)
         except OSError as error:
             message = f"what was built of {package.name!r} could not be stored: {error}"

@@ -27,6 +27,7 @@ from releasekit.logging import get_logger
 from releasekit.pipeline import process
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
+from releasekit.pipeline.together import BuildsTogether
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
 from releasekit.workspace.placeholders import fill
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from releasekit.pipeline.ecosystem import Build, Ecosystem
     from releasekit.pipeline.index import Index
+    from releasekit.pipeline.together import AllBuilds
     from releasekit.workspace import Package, Workspace
 
 VERIFY_TIMEOUT: Final = 300.0
@@ -113,6 +115,19 @@ class ByCommands:
         if given != await asyncio.to_thread(_digests, target, given):
             message = f"the build command of {package.name!r} changed or removed what --wheels gave: {', '.join(given)}"
             raise StepError(E.BUILD_MISMATCH, message, "have it leave alone what is in {out} already")
+
+    async def is_faster_together(self, packages: Mapping[str, Package], wanted: Collection[str]) -> bool:
+        """See `BuildsTogether`."""
+        alone = any(each.settings.commands.build for each in packages.values())
+        return (
+            not alone
+            and isinstance(self.inner, BuildsTogether)
+            and await self.inner.is_faster_together(packages, wanted)
+        )
+
+    async def build_together(self, builds: AllBuilds) -> Mapping[str, Collection[str]]:
+        """See `BuildsTogether`."""
+        return await self.inner.build_together(builds) if isinstance(self.inner, BuildsTogether) else {}
 
     def version_of(self, package: Package, directory: Path, artifacts: Mapping[str, str]) -> str:
         """See `Ecosystem.version_of`."""

@@ -16,6 +16,7 @@ from releasekit.pipeline.order import BUILDING, SENDING, is_ahead, longest_path_
 from releasekit.pipeline.outcome import UNDECIDED, ConflictError, NotShownError, StepError
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.pipeline.turns import Turns
+from releasekit.pipeline.versions import Versions
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Orchestrator:
         store: The open run.
         packages: The workspace's packages by name.
         steps: What is done with each.
-        jobs: How many builds, and how many uploads, go on at a time.
+        jobs: How many builds go on at a time.
+        uploads: How many packages may be sent at a time, where the steps don't have them wait; as many as builds if 0.
         gate: Upload nothing before everything is built.
         fail_fast: Begin nothing new once a package has failed.
         grace: Seconds that running uploads have left when the run is asked to stop.
@@ -67,6 +69,7 @@ class Orchestrator:
         steps: Steps,
         *,
         jobs: int,
+        uploads: int = 0,
         gate: bool = True,
         fail_fast: bool = False,
         grace: float = GRACE,
@@ -83,7 +86,8 @@ class Orchestrator:
         self.interrupted = False
         self._failed_before = set(self.state.failed_packages())
         self._end_of_grace: asyncio.TimerHandle | None = None
-        self._jobs = Turns(jobs)
+        self._to_build = Turns(jobs)
+        self._to_send = Turns(uploads or jobs)
         self._rank: dict[str, int] = {}
         self._questions = asyncio.Semaphore(AT_A_TIME)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -155,9 +159,10 @@ class Orchestrator:
     async def _build(self, package: PackageState) -> None:
         try:
             await self._build_requirements(package)
-            async with self._turn(package):
+            async with self._turn(package, self._to_build):
                 await self._move(package.start_building)
-                await self._record(package, await self.steps.build(self._planned(package), package.artifacts))
+                built = await self.steps.build(self._planned(package), package.artifacts)
+            await self._record(package, built)  # a job is for work: the next one begins while the disk writes
         finally:
             self._builds[package.name].set()
 
@@ -181,10 +186,9 @@ class Orchestrator:
             return
         if self.interrupted:
             raise _HeldError
-        others = self.state.packages.values()
-        versions = {each.name: "" if each.status is PackageStatus.SKIPPED else each.version for each in others}
         async with self._questions:
-            await self.steps.check(self._planned(package), versions, partial(is_ahead, self.state, package.name))
+            ahead = partial(is_ahead, self.state, package.name)
+            await self.steps.check(self._planned(package), Versions(self.state), ahead)
 
     async def _release(self, package: PackageState) -> None:
         if package.status in FINAL:
@@ -200,15 +204,16 @@ class Orchestrator:
                 raise _HeldError
 
     async def _publish(self, package: PackageState) -> None:
-        async with self._turn(package):
+        async with self._turn(package, self._to_send):
             await self._move(package.start_publishing)
             sending = partial(self._sending, package.name)
             await self.steps.publish(self._planned(package), package.artifacts, sending)
-            await self._move(package.start_verifying)
+        await self._move(package.start_verifying)
 
     @contextlib.contextmanager
     def _sending(self, name: str) -> Iterator[None]:
         """Spare an upload while it lasts; if the run is asked to stop and it fails, it is not tried again."""
+        self._may_begin()  # it has waited: for the index's answer, perhaps for others that were sent
         self._uploading.add(name)
         try:
             yield
@@ -273,12 +278,15 @@ class Orchestrator:
         return {name for name in self.state.failed_packages() if code_of(self.state[name].error) in UNDECIDED}
 
     @contextlib.asynccontextmanager
-    async def _turn(self, package: PackageState) -> AsyncIterator[None]:
-        """Wait for one of the jobs to be free, unless nothing new may begin."""
-        async with self._jobs.turn(self._rank[package.name]):
-            if self.interrupted or (self.fail_fast and self._failures()):
-                raise _HeldError
+    async def _turn(self, package: PackageState, turns: Turns) -> AsyncIterator[None]:
+        """Wait for a turn, unless nothing new may begin."""
+        async with turns.turn(self._rank[package.name]):
+            self._may_begin()
             yield
+
+    def _may_begin(self) -> None:
+        if self.interrupted or (self.fail_fast and self._failures()):
+            raise _HeldError
 
 
 def _first(errors: BaseExceptionGroup[ReleaseKitError]) -> BaseException:

@@ -13,6 +13,8 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
 from releasekit.pipeline.build import Builder
+from releasekit.pipeline.carrier import COMPANY, TakesCompany
+from releasekit.pipeline.ceiling import jobs_with_room
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.ecosystem import ecosystem_of
 from releasekit.pipeline.learned import refuse_shallow
@@ -21,6 +23,7 @@ from releasekit.pipeline.order import last_work
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
 from releasekit.pipeline.steps import IndexSteps
+from releasekit.pipeline.together import AllBuilds, Together
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
@@ -200,17 +203,24 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
 
 
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
+    root, packages = plan.workspace.root, plan.workspace.packages
+    wanted = [name for name in store.state.pending_packages() if not store.state[name].artifacts]
+    jobs = jobs_with_room(request.jobs)
+    patience = max((packages[name].settings.build_timeout for name in wanted), default=0.0)
+    together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, patience))
     steps = IndexSteps(
-        Builder(plan.workspace.root, plan.head.time, plan.ecosystem),
+        Builder(root, plan.head.time, plan.ecosystem, together=together),
         plan.index,
         sent=partial(may_be_sent, plan.path),
         earlier=Earlier(plan.path, plan.index),
+        uploads=jobs,
     )
     return Orchestrator(
         store,
-        plan.workspace.packages,
+        packages,
         steps,
-        jobs=request.jobs,
+        jobs=jobs,
+        uploads=jobs * (COMPANY if isinstance(plan.index, TakesCompany) else 1),
         gate=request.gate,
         fail_fast=request.fail_fast,
         grace=request.grace,

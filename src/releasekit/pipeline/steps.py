@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from releasekit.errors import E
 from releasekit.pipeline.built import Built
+from releasekit.pipeline.carrier import Carrier, CompanyError, Parcel
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import START_BUDGET, Patience, within
@@ -16,16 +17,14 @@ from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from releasekit.pipeline.build import Builder
+    from releasekit.pipeline.carrier import Sending
     from releasekit.pipeline.index import Index
     from releasekit.pipeline.learned import Memory
     from releasekit.state import PackageState
     from releasekit.workspace import Package
-
-    Sending = Callable[[], AbstractContextManager[None]]
 
 T = TypeVar("T")
 
@@ -62,6 +61,7 @@ class IndexSteps:
         index: Where they go.
         sent: Names the packages whose recorded files may have been sent; asked only when it matters.
         earlier: Knows what earlier runs may have sent; asked about packages whose version a build has told.
+        uploads: How many uploads go on at a time.
     """
 
     def __init__(
@@ -71,11 +71,13 @@ class IndexSteps:
         *,
         sent: Callable[[], Collection[str]] = tuple,
         earlier: Memory | None = None,
+        uploads: int = 1,
     ) -> None:
         self.builder = builder
         self.index = index
         self.sent = sent
         self.earlier = earlier
+        self._carrier = Carrier(index, uploads)
         self._patience: dict[str, Patience] = {}
         self._in_vain = False
 
@@ -168,15 +170,25 @@ class IndexSteps:
 
     async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str], sending: Sending) -> None:
         paths = await self._unchanged(package, artifacts, missing)
+        parcel = Parcel(package.name, package.version, paths, package.settings.upload_timeout)
+        perhaps = False
         try:
-            with sending():
-                await self.index.upload(package.name, package.version, paths, package.settings.upload_timeout)
+            try:
+                await self._carrier.send(parcel, sending)
+            except CompanyError as failed:
+                perhaps = failed.code is E.PUBLISH_PARTIAL
+                if failed.retry_after:  # whoever it was: the index wants to be left alone
+                    raise
+                if left := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
+                    rest = parcel._replace(paths=[path for path in paths if path.name in left])
+                    await self._carrier.send(rest, sending, alone=True)
         except StepError as error:
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
             refused = to_send(artifacts, await self._shown(package, artifacts), self.index.name)
-            if refused and refused != missing and not isinstance(error, ConflictError):
-                message = f"{self.index.name} took only {', '.join(set(missing) - set(refused))}: {error.message}"
+            if refused and (perhaps or refused != missing) and not isinstance(error, ConflictError):
+                took = ", ".join(sorted(set(missing) - set(refused))) or "something"
+                message = f"{self.index.name} {'may have taken' if perhaps else 'took only'} {took}: {error.message}"
                 raise error.reworded(E.PUBLISH_PARTIAL, message) from error
             if refused:
                 raise

@@ -12,6 +12,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from releasekit.persistence.garbage import uncollected
+from releasekit.workspace.backend import uv_that_builds
 from releasekit.workspace.discover import find_members, read_root
 from releasekit.workspace.dynamic import reads_git
 from releasekit.workspace.edges import connect, hard_edges
@@ -59,6 +60,7 @@ class Package:
         dynamic: Whether only its build tells the version.
         reads_git: What takes that version from git: see `dynamic.reads_git`; empty if nothing does.
         settings: What its `[tool.releasekit]` says; of the root's own package nothing, since its table speaks of all.
+        built_by_uv: Which uv builds it by itself: see `backend.uv_that_builds`.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Package:
     dynamic: bool = False
     reads_git: str = ""
     settings: Settings = field(default_factory=Settings)
+    built_by_uv: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,7 @@ def _package(name: str, member: Member, settings: Settings) -> Package:
         dynamic=dynamic,
         reads_git=reads_git(member.content) if dynamic else "",
         settings=settings,
+        built_by_uv=uv_that_builds(member.content),
     )
 
 

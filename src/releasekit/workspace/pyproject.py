@@ -51,10 +51,12 @@ class Project(Struct, rename="kebab"):
     classifiers: list[str] = []
 
 
-class BuildSystem(Struct):
+class BuildSystem(Struct, rename="kebab"):
     """The table `[build-system]`."""
 
     requires: list[str] = []
+    build_backend: Any = None  # what is wrong with these, uv says when it builds
+    backend_path: Any = None
 
 
 class UvWorkspace(Struct):

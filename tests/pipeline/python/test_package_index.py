@@ -7,12 +7,13 @@ import threading
 from contextlib import aclosing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests import small_workspace
 from tests.conftest import serve
 from tests.faulty_index import FaultyIndex
+from tests.index_faults import On
 from tests.pipeline.doubles import A, B
 from tests.support import INDEX, Workspace, digests
 
@@ -179,6 +180,59 @@ def test_a_uv_toml_of_the_workspace_says_where_files_go_and_where_they_are_looke
 
     assert files(index) == other.stored == digests(paths[0].parent)
     assert not list(served[1].iterdir())
+
+
+READING = {"UV_INDEX_LOCAL_USERNAME": "reader", "UV_INDEX_LOCAL_PASSWORD": "canary-reading"}
+"""Credentials that uv finds only by the index's name."""
+
+
+@pytest.mark.parametrize(
+    ("environ", "in_url", "asks"),
+    [
+        ({"UV_PUBLISH_TOKEN": "canary-token"}, "", False),
+        ({"UV_PUBLISH_USERNAME": "user", "UV_PUBLISH_PASSWORD": "canary-password"}, "", False),
+        ({}, "user:canary-in-url@", False),
+        (READING, "", True),
+        (READING | {"UV_PUBLISH_USERNAME": "reader"}, "", True),
+    ],
+    ids=["a token", "user and password", "in the address", "for reading", "a user and for reading"],
+)
+def test_uv_is_given_the_address_unless_it_finds_credentials_by_the_name(  # noqa: PLR0913  # each is needed
+    indexed: Workspace,
+    other: FaultyIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    in_url: str,
+    *,
+    asks: bool,
+) -> None:
+    paths = build_core(indexed)
+    for part in ("USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"UV_PUBLISH_{part}")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    address = other.publish_url.replace("//", f"//{in_url}")
+    (indexed.root / "uv.toml").write_text(ELSEWHERE.format(name=INDEX, url=other.url, publish_url=address))
+    commands: list[str] = []
+    really = process.run
+
+    async def run(command: list[str], **options: Any) -> str:  # noqa: ANN401
+        commands.extend(command)
+        return await really(command, **options)
+
+    monkeypatch.setattr(process, "run", run)
+    upload(PackageIndex(INDEX, indexed.root, url=other.url, publish_url=address), paths)
+
+    assert other.stored == digests(paths[0].parent)
+    assert any(request.on is On.PAGE for request in other.requests) is asks
+    assert all(request.authorization for request in other.requests if request.on is On.UPLOAD)
+    assert "canary" not in " ".join(commands)
+
+
+def test_an_address_that_can_not_be_read_is_left_to_uv(indexed: Workspace) -> None:
+    index = PackageIndex(INDEX, indexed.root, url="http://127.0.0.1:9/", publish_url="http://[")
+    with pytest.raises(StepError):
+        upload(index, build_core(indexed))
 
 
 def test_a_workspace_whose_path_looks_like_a_pattern_is_published(other: FaultyIndex, tmp_path: Path) -> None:

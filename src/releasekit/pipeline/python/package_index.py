@@ -15,8 +15,11 @@ credentials for reading needs one of the ways above.
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import os
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from releasekit.errors import E
 from releasekit.pipeline import process
@@ -57,13 +60,14 @@ class PackageIndex:
         name: The index of the workspace it is, or `PYPI`.
         workspace: The directory of the file that declares it.
         url: Its simple repository API; empty means that of PyPI.
-        publish_url: Where uv uploads to; only for the record.
+        publish_url: Where uv uploads to.
     """
 
     def __init__(self, name: str, workspace: Path, *, url: str = "", publish_url: str = "") -> None:
         self.name = name
         self.workspace = workspace
         self.url = url
+        self.publish_url = publish_url
         self.identity = f"{name} at {_told_apart(url)}, {_told_apart(publish_url)}" if url else name
         self.directory: Path | None = None
         self._api = SimpleApi(name, url)
@@ -84,12 +88,15 @@ class PackageIndex:
 
     async def upload(self, package: str, version: str, paths: Sequence[Path], timeout: float) -> None:  # noqa: ARG002, ASYNC109  # see `process.run`
         """See `Index.upload`."""
-        # Without its configuration files uv publishes to PyPI, which is where we look for it.
-        target = ["--index", self.name] if self.url else ["--no-config"]
+        await self.upload_together(paths, timeout)
+
+    async def upload_together(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
+        """See `TakesCompany.upload_together`."""
+        target, environ = self._target()
         given = [glob.escape(str(path)) for path in paths]  # uv takes patterns
         command = [process.find_uv(), "publish", *target, "--", *given]
         try:
-            await process.run(command, cwd=self.workspace, environ=_ENVIRON, timeout=timeout)
+            await process.run(command, cwd=self.workspace, environ={**_ENVIRON, **environ}, timeout=timeout)
         except process.CommandTimeoutError as error:
             message = f"uv publish to {self.name} did not end within {timeout:g} s:\n{error.shown}"
             hint = "check the network, or allow for more with --upload-timeout; the same command goes on"
@@ -104,6 +111,30 @@ class PackageIndex:
     async def aclose(self) -> None:
         """See `Index.aclose`."""
         await self._api.aclose()
+
+    def _target(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Tell uv where to: options and variables.
+
+        Given the index's name, uv asks for its page before each file, which we have just done for all files of the
+        package at once. So it gets the address, by a variable since there may be a password in it, unless it needs the
+        name to find credentials by.
+        """
+        if not self.url:  # without its configuration files uv publishes to PyPI, which is where we look for it
+            return ["--no-config"], {}
+        if self.publish_url and (_has_credentials(os.environ) or _has_password(self.publish_url)):
+            return [], {"UV_PUBLISH_URL": self.publish_url}
+        return ["--index", self.name], {}
+
+
+def _has_credentials(environ: Mapping[str, str]) -> bool:
+    token, user, password = (environ.get(f"UV_PUBLISH_{part}") for part in ("TOKEN", "USERNAME", "PASSWORD"))
+    return bool(token or (user and password))
+
+
+def _has_password(url: str) -> bool:
+    with contextlib.suppress(ValueError):  # uv will say what is wrong with it
+        return bool(urlsplit(url).password)
+    return False
 
 
 def _told_apart(url: str) -> str:

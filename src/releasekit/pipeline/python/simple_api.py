@@ -41,7 +41,9 @@ BETTER_LATER: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPSta
 """What a server refuses for now, besides its own errors (5xx)."""
 
 _CONNECT_TIMEOUT: Final = 10.0  # seconds
+_KEPT: Final = 60.0  # seconds that a connection is kept for the next question
 _REDIRECTS: Final = 10
+_SMALL_PAGE: Final = 1 << 14  # bytes that are read in less time than another thread takes to begin
 _HEADERS: Final = {
     "Accept": f"{simple_page.JSON}, {simple_page.HTML[0]};q=0.2, {simple_page.HTML[1]};q=0.01",
     "Accept-Encoding": "gzip",
@@ -141,6 +143,8 @@ class SimpleApi:
     @staticmethod
     async def _read(content_type: str, body: bytes) -> Mapping[str, str]:
         over = threading.Event()
+        if len(body) <= _SMALL_PAGE:
+            return simple_page.files_of(content_type, body, over)
         try:
             return await asyncio.to_thread(simple_page.files_of, content_type, body, over)
         finally:
@@ -177,7 +181,7 @@ class SimpleApi:
             return httpx.AsyncClient(
                 auth=self._auth(),
                 headers=_HEADERS,
-                limits=httpx.Limits(max_connections=CONNECTIONS),
+                limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=_KEPT),
                 timeout=httpx.Timeout(self.timeout, connect=_CONNECT_TIMEOUT),
             )
         except Exception as error:  # whatever the settings of the environment lead to
