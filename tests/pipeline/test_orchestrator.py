@@ -7,6 +7,7 @@ import pytest
 from tests.pipeline.doubles import DIAMOND, A, B, Run, failure
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.lifecycle import Trigger
 from releasekit.persistence import atomic
 from releasekit.pipeline import Orchestrator
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT
@@ -551,3 +552,16 @@ def test_a_stop_ends_what_waits_for_a_build(tmp_path: Path) -> None:
 
     assert set(run.statuses.values()) == {"pending"}
     assert "a" not in run.steps.names("build")
+
+
+def test_what_was_about_to_be_sent_is_held_when_another_fails_meanwhile_and_that_is_to_stop_all(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"a": "", "b": ""}, jobs=1, uploads=2, fail_fast=True)
+    failed = asyncio.Event()
+    run.state.listen(lambda moved: failed.set() if moved.trigger is Trigger.FAIL else None)
+    run.steps.errors["publish", "a"] = failure("refused", E.PUBLISH_FAILED)
+    run.steps.before["ask", "b"] = failed.wait
+
+    run.go()
+
+    assert run.steps.names("publish") == ["a"]
+    assert run.statuses == {"a": "failed", "b": "pending"}
