@@ -23,7 +23,7 @@ from releasekit.pipeline.order import last_work
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
 from releasekit.pipeline.steps import IndexSteps
-from releasekit.pipeline.together import AllBuilds, Together
+from releasekit.pipeline.together import AllBuilds, Together, remove_leftovers
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
@@ -207,6 +207,7 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
     wanted = [name for name in store.state.pending_packages() if not store.state[name].artifacts]
     jobs = jobs_with_room(request.jobs)
     patience = max((packages[name].settings.build_timeout for name in wanted), default=0.0)
+    remove_leftovers(root)
     together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, patience))
     steps = IndexSteps(
         Builder(root, plan.head.time, plan.ecosystem, together=together),

@@ -113,8 +113,8 @@ class Together:
             if not await self._ecosystem.is_faster_together(self._packages, self._all):
                 return {}
             target = self._builds.target
-            await asyncio.to_thread(_begin, target)
-            # What nobody takes goes when we do, or if we are killed, when the next run begins.
+            await asyncio.to_thread(target.mkdir, parents=True)
+            # What nobody takes goes when we do, or if we are killed, when somebody goes on: see `remove_leftovers`.
             remove = weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
             try:
                 return await self._ecosystem.build_together(self._builds)
@@ -126,7 +126,11 @@ class Together:
             return {}
 
 
-def _begin(target: Path) -> None:
-    for leftover in target.parent.glob(f"{_STEM}*"):
+def remove_leftovers(root: Path) -> None:
+    """Remove what a process left that was killed meanwhile; whoever calls it holds the run's lock.
+
+    Args:
+        root: The workspace.
+    """
+    for leftover in (root / DIST_DIRECTORY).glob(f"{_STEM}*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    target.mkdir(parents=True)

@@ -35,7 +35,12 @@ PAGE_TIMEOUT: Final = 60.0
 """Seconds that a page may take from the request to its last byte."""
 
 CONNECTIONS: Final = AT_A_TIME
-"""Pages that are read at a time."""
+"""Pages that are read at a time, from a server that keeps its connections."""
+
+FIRST_CONNECTIONS: Final = 4
+"""Pages that are read at a time at first, and from a server that does not. Python's own takes one connection after the
+other and lets five wait (`socketserver.TCPServer.request_queue_size`); who comes then is tried again by the kernel
+after a whole second (RFC 6298, 2.1)."""
 
 BETTER_LATER: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """What a server refuses for now, besides its own errors (5xx)."""
@@ -68,7 +73,8 @@ class SimpleApi:
         self.url = url
         self.timeout = timeout
         self._client: httpx.AsyncClient | None = None
-        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._turns = asyncio.Semaphore(FIRST_CONNECTIONS)
+        self._more = CONNECTIONS - FIRST_CONNECTIONS
 
     async def files(self, project: str) -> Mapping[str, str]:
         """Ask which files a project has, of all versions.
@@ -127,6 +133,7 @@ class SimpleApi:
         for _ in range(_REDIRECTS):
             # One step at a time: the client would read the body of a redirection, however long it is.
             answer = await client.send(request, auth=auth, stream=True, follow_redirects=False)
+            self._open_more(answer)
             try:
                 if not answer.next_request:
                     if answer.status_code == HTTPStatus.NOT_FOUND:
@@ -139,6 +146,13 @@ class SimpleApi:
             # It has the credentials still if it goes to the same host and port, and must not get them elsewhere.
             request, auth = answer.next_request, httpx.Auth()
         raise self._error(project, f"more than {_REDIRECTS} redirections")
+
+    def _open_more(self, answer: httpx.Response) -> None:
+        """Ask one more at a time, since a connection was kept."""
+        kept = answer.http_version != "HTTP/1.0" and answer.headers.get("Connection", "").lower() != "close"
+        if kept and self._more:
+            self._more -= 1
+            self._turns.release()
 
     @staticmethod
     async def _read(content_type: str, body: bytes) -> Mapping[str, str]:
