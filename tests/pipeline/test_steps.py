@@ -375,7 +375,7 @@ def test_what_may_have_arrived_is_not_forgotten_when_another_error_is_the_last(
     async def upload(*_: object) -> None:
         raise refusals.pop(0)
 
-    bench.index.upload = upload  # type: ignore[method-assign]
+    bench.index.upload = upload  # type: ignore[assignment, method-assign]
     bench.package = replace(bench.package, settings=Settings(retry_budget=5.0 * (then == "no")))
     with pytest.raises(StepError, match=then) as caught:
         bench.publish()
