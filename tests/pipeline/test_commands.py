@@ -15,6 +15,7 @@ from tests.support import digests
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.commands import ByCommands, CommandIndex
+from releasekit.pipeline.npm import Npm
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.steps import IndexSteps
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from releasekit.pipeline.ecosystem import Ecosystem
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Package
 
@@ -43,14 +45,14 @@ CRATE = "core-1.0.crate"
 class Bench:
     """A workspace of one package, whose steps are commands."""
 
-    def __init__(self, root: Path, **commands: tuple[str, ...]) -> None:
+    def __init__(self, root: Path, inner: Ecosystem | None = None, **commands: tuple[str, ...]) -> None:
         self.root = root
         self.registry = root / "registry"
         package = make_package("core", root)
         package.directory.mkdir()
         settings = Settings(build_timeout=20, upload_timeout=20, retry_budget=0, commands=Commands(**commands))
         self.package = replace(package, settings=settings)
-        self.ecosystem = ByCommands(Python())
+        self.ecosystem = ByCommands(inner or Python())
         self.builder = Builder(root, 1_700_000_000, self.ecosystem)
 
     def workspace(self, *others: Package) -> Workspace:
@@ -219,6 +221,22 @@ def test_the_environment_tells_the_same_as_the_arguments_and_no_secret_to_a_buil
     assert told("build")["SOURCE_DATE_EPOCH"] == "1700000000"
     assert told("publish")["RELEASEKIT_INDEX"] == "crates"
     assert told("publish")["RELEASEKIT_OUT"] == str(bench.builder.directory("core"))
+
+
+def test_a_build_command_is_not_shown_what_may_publish_in_a_workspace_of_npm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withheld = ("NPM_TOKEN", "NODE_AUTH_TOKEN", "NAMED_IN_NPMRC", "UV_PUBLISH_TOKEN")
+    for name in (*withheld, "OTHER"):
+        monkeypatch.setenv(name, "canary-1")
+    (tmp_path / ".npmrc").write_text("//r.test/:_authToken=${NAMED_IN_NPMRC}\n")
+    show = (*SH, 'env > "$0/file"', "{out}")
+    bench = Bench(tmp_path, Npm(), build=show, publish=PUBLISH, verify=VERIFY)
+
+    bench.build()
+
+    shown = (bench.builder.directory("core") / "file").read_text()
+    assert [line for line in shown.splitlines() if line.endswith("=canary-1")] == ["OTHER=canary-1"]
 
 
 # some steps only

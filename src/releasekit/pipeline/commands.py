@@ -82,6 +82,10 @@ class ByCommands:
         """See `Ecosystem.require_tools`."""
         self.inner.require_tools(root)
 
+    def withheld(self, root: Path) -> Mapping[str, None]:
+        """See `Ecosystem.withheld`."""
+        return self.inner.withheld(root)
+
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
         """See `Ecosystem.choose_index`. If commands do all of it, any name will do."""
         commands = [each.settings.commands for each in workspace.packages.values() if not each.skip_reason]
@@ -99,8 +103,7 @@ class ByCommands:
         package, target = build.package, build.target
         given = await asyncio.to_thread(_digests, target, build.given)
         call = _Call("build", package, package.version, build.root, target, {})
-        # Builds run other people's code: it is not shown what may publish.
-        withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
+        withheld = await asyncio.to_thread(self.withheld, build.root)
         environ = {"SOURCE_DATE_EPOCH": str(build.source_date_epoch), **withheld}
         try:
             await call.run(build.timeout, environ)

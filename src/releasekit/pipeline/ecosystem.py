@@ -94,6 +94,12 @@ class Ecosystem(Protocol):
             ReleaseKitError: One is missing.
         """
 
+    def withheld(self, root: Path) -> Mapping[str, None]:
+        """Name the variables by which something may be published, to be taken away: see `process.run`.
+
+        Builds run other people's code, whoever starts them: it is not shown these.
+        """
+
     async def build(self, build: Build) -> None:
         """Make a package's files.
 
