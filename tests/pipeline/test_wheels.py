@@ -324,7 +324,7 @@ def test_what_an_earlier_run_may_have_sent_of_the_version_binds_what_is_given(be
                 getattr(package, trigger)()
     name = changed(bench)
     for sha in ("1" * 40, "2" * 40):  # it goes on, and is begun anew
-        with pytest.raises(ReleaseKitError, match=f"{name} in .* is not what may have been sent of 'core' 1.0") as caught:
+        with pytest.raises(ReleaseKitError, match=f"{name} in .* is not what may have been sent of") as caught:
             bench.open(sha=sha)
         assert caught.value.code is E.WHEELS_REFUSED
         assert "--fresh" not in caught.value.hint, "it would be refused again"

@@ -18,7 +18,7 @@ from releasekit.workspace.dynamic import reads_git
 from releasekit.workspace.edges import connect, hard_edges
 from releasekit.workspace.graph import CycleError
 from releasekit.workspace.indexes import read_indexes
-from releasekit.workspace.knowledge import know
+from releasekit.workspace.knowledge import know, refuse_unknown
 from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
 from releasekit.workspace.select import REASONS
@@ -140,7 +140,9 @@ def _load(root: Path, choose: Callable[[Workspace], Workspace] | None) -> Worksp
     workspace = Workspace(root, MappingProxyType(packages), *read_indexes(root, content))
     known = know(root, members, _released(workspace))
     workspace = replace(workspace, notes=known.notes)
-    return arrange(workspace, known.wanted, known.to_build, choose)
+    workspace = arrange(workspace, known.wanted, known.to_build, choose)
+    refuse_unknown(known.unknown, workspace.packages)
+    return workspace
 
 
 def arrange(
