@@ -180,6 +180,16 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         bench.build()
 
 
+def test_a_verify_whose_program_is_not_there_is_not_asked_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, build=BUILD, publish=PUBLISH, verify=("no-such-program", "{files}"))
+    built = bench.build()
+    with pytest.raises(StepError, match="the verify command of 'core' did not begin: no-such-program") as caught:
+        bench.publish(built)
+    assert not isinstance(caught.value, TransientError)
+    assert caught.value.hint == "put it on PATH, or mend what pyproject.toml has as steps.verify"
+    assert not bench.registry.exists()
+
+
 def test_a_path_is_one_of_the_package_and_runs_there(tmp_path: Path) -> None:
     bench = Bench(tmp_path, build=("./make.sh", "{out}"), publish=PUBLISH, verify=VERIFY)
     script = bench.package.directory / "make.sh"

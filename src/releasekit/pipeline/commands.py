@@ -30,6 +30,8 @@ from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.together import BuildsTogether
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
 from releasekit.workspace.placeholders import fill
+from releasekit.workspace.pyproject import FILENAME
+from releasekit.workspace.settings import VERIFY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -181,6 +183,10 @@ class CommandIndex:
         except process.CommandTimeoutError as error:
             message = f"the verify command of {package!r} did not end within {VERIFY_TIMEOUT:g} s:\n{error.shown}"
             raise TransientError(E.INDEX_UNREADABLE, message, "find out what it waits for") from error
+        except process.ProgramMissingError as error:
+            message = f"the verify command of {package!r} {_ended(error)}"
+            hint = f"put it on PATH, or mend what {planned.settings.sources.get(VERIFY, FILENAME)} has as {VERIFY}"
+            raise StepError(E.INDEX_UNREADABLE, message, hint) from error
         except process.CommandError as error:
             if error.returncode == NOT_THERE:
                 return {}
@@ -274,4 +280,6 @@ def _digests(directory: Path, names: Collection[str]) -> dict[str, str]:
 
 
 def _ended(error: process.CommandError) -> str:
+    if isinstance(error, process.ProgramMissingError):
+        return f"did not begin: {error.shown}"
     return f"ended with status {error.returncode}:\n{error.shown}"
