@@ -249,6 +249,13 @@ def test_a_build_command_is_not_shown_what_may_publish_in_a_workspace_of_npm(
     assert [line for line in shown.splitlines() if line.endswith("=canary-1")] == ["OTHER=canary-1"]
 
 
+def test_a_secret_in_the_name_of_an_index_is_refused_since_it_would_be_stored_and_shown(crates: Bench) -> None:
+    with pytest.raises(ReleaseKitError, match="has a secret in its name") as caught:
+        crates.ecosystem.choose_index("https://me:canary-1@crates.test/", crates.workspace())
+    assert caught.value.code is E.INDEX_UNKNOWN
+    assert "canary-1" not in str(caught.value)
+
+
 # some steps only
 
 

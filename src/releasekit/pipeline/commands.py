@@ -22,12 +22,13 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from releasekit.errors import E
+from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import process
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.together import BuildsTogether
+from releasekit.redaction import redact
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
 from releasekit.workspace.placeholders import fill
 from releasekit.workspace.pyproject import FILENAME
@@ -89,12 +90,15 @@ class ByCommands:
         return self.inner.withheld(root)
 
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
-        """See `Ecosystem.choose_index`. If commands do all of it, any name will do."""
+        """See `Ecosystem.choose_index`. If commands do all of it, any name will do, but for one with a secret in it."""
         commands = [each.settings.commands for each in workspace.packages.values() if not each.skip_reason]
         if not any(each.publish or each.verify for each in commands):
             return self.inner.choose_index(name, workspace, look_only=look_only)
         alone = all(each.publish and each.verify for each in commands)
         inner = None if alone else self.inner.choose_index(name, workspace, look_only=look_only)
+        if redact(name) != name:  # it is stored with the run and shown, and is an argument of processes
+            hint = "leave it out of the name, and have the commands take it from the environment"
+            raise ReleaseKitError(E.INDEX_UNKNOWN, f"the index {redact(name)!r} has a secret in its name", hint)
         return CommandIndex(name, workspace, inner)
 
     async def build(self, build: Build) -> None:
