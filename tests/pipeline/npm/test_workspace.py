@@ -358,3 +358,34 @@ def test_every_package_has_a_directory_for_its_files_of_its_own(tmp_path: Path) 
 def test_four_hundred_packages_are_read_in_well_under_a_second(tmp_path: Path) -> None:
     workspace(tmp_path, *(member(f"p{n}", dependencies={f"p{n - 1}": "*"} if n % 20 else {}) for n in range(400)))
     assert len(load_workspace(tmp_path).packages) == 401
+
+
+def test_a_member_may_have_settings_of_its_own_in_a_pyproject_that_need_not_be_of_a_python_project(
+    tmp_path: Path,
+) -> None:
+    workspace(tmp_path, member("core"), member("inner"), member("top"))
+    write(
+        tmp_path,
+        {
+            "pyproject.toml": '[tool.releasekit]\nbuild-timeout = 7\nsteps.verify = ["verify"]\n',
+            "packages/core/pyproject.toml": '[project]\nname = 1\n[tool.releasekit.steps]\nbuild = ["make"]\n',
+            "packages/inner/pyproject.toml": "[tool.releasekit]\nexclude = true\n",
+        },
+    )
+
+    found = load_selected(tmp_path, Selection()).packages
+
+    assert found["core"].settings.commands.build == ("make",)
+    assert found["core"].settings.sources["steps.build"] == "packages/core/pyproject.toml"
+    assert [each.settings.build_timeout for each in found.values()] == [7] * 4
+    assert (found["inner"].skip_reason, found["top"].skip_reason) == ("tool.releasekit.exclude is true", "")
+    assert is_left_out(found["inner"].skip_reason)
+
+
+@pytest.mark.parametrize(("text", "code"), [("excluded = true", E.CONFIG_INVALID), ("=", E.WORKSPACE_INVALID)])
+def test_settings_of_a_member_that_are_wrong_are_refused(tmp_path: Path, text: str, code: E) -> None:
+    workspace(tmp_path, member("core"))
+    write(tmp_path, {"packages/core/pyproject.toml": f"[tool.releasekit]\n{text}\n"})
+    with pytest.raises(ReleaseKitError, match=r"packages/core/pyproject\.toml") as caught:
+        load_workspace(tmp_path)
+    assert caught.value.code is code
