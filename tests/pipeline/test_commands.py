@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -254,6 +255,15 @@ def test_a_secret_in_the_name_of_an_index_is_refused_since_it_would_be_stored_an
         crates.ecosystem.choose_index("https://me:canary-1@crates.test/", crates.workspace())
     assert caught.value.code is E.INDEX_UNKNOWN
     assert "canary-1" not in str(caught.value)
+
+
+def test_lost_files_that_no_build_gives_again_can_not_be_given_by_hand(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, build=(*SH, 'touch "$0/$$.crate"', "{out}"), publish=PUBLISH, verify=VERIFY)
+    built = bench.build()
+    shutil.rmtree(bench.builder.directory("core"))
+    with pytest.raises(StepError, match="lost") as caught:
+        asyncio.run(bench.steps().build(bench.package, built))
+    assert caught.value.hint == "start over with `releasekit publish --fresh`"
 
 
 # some steps only
