@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.npm_trees import ROOT, member, workspace, write
 
 from releasekit.errors import E, ReleaseKitError
@@ -16,6 +17,7 @@ from releasekit.state.beside import directory_name
 from releasekit.workspace import NoteKind, Selection, is_left_out
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 PNPM = "packages:\n  - 'packages/*'\n  - '!packages/none'\n"
@@ -316,6 +318,10 @@ def test_a_directory_tells_what_kind_of_workspace_it_is(tmp_path: Path, files: d
     assert ecosystem_of(write(tmp_path, files)).name == ecosystem
 
 
+def test_a_directory_that_there_can_not_be_is_a_workspace_of_python_that_is_not_there(tmp_path: Path) -> None:
+    assert ecosystem_of(tmp_path / ("a" * 300)).name == "Python"
+
+
 def test_the_directories_of_what_may_be_published_are_told_even_if_it_can_not_be_now(tmp_path: Path) -> None:
     circle = (member("a", dependencies={"b": "*"}), member("b", dependencies={"a": "*"}))
     workspace(tmp_path, *circle, {"name": "c"}, member("d", private=True))
@@ -389,3 +395,22 @@ def test_settings_of_a_member_that_are_wrong_are_refused(tmp_path: Path, text: s
     with pytest.raises(ReleaseKitError, match=r"packages/core/pyproject\.toml") as caught:
         load_workspace(tmp_path)
     assert caught.value.code is code
+
+
+@pytest.mark.parametrize(("fields", "ignored"), [({}, ["core"]), ({"private": True}, []), ({"name": 7}, [])])
+def test_what_a_directory_has_besides_its_workspace_is_warned_of_if_it_could_be_published(
+    tmp_path: Path, fields: Mapping[str, Any], ignored: list[str]
+) -> None:
+    workspace(tmp_path, member("core"))
+    write(
+        tmp_path,
+        {
+            "pyproject.toml": '[project]\nname = "tools"\nversion = "1"\n',
+            "packages/core/package.json": member("core") | fields,
+        },
+    )
+
+    with capture_logs() as logs:
+        assert [*load_selected(tmp_path, Selection()).packages] == ["tools"]
+
+    assert [log["packages"] for log in logs if log["event"] == "releasekit.workspace_ignored"] == ignored
