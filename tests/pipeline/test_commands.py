@@ -167,6 +167,20 @@ def test_a_build_that_fails_or_leaves_nothing_is_an_error(tmp_path: Path, script
     assert not any((tmp_path / ".releasekit-dist").iterdir())
 
 
+@pytest.mark.parametrize("script", ['mkdir "$0/x"', 'ln -s /etc/hosts "$0/x"', 'mkfifo "$0/x"', 'ln -s none "$0/x"'])
+def test_a_build_command_that_leaves_what_is_no_file_is_told_so(tmp_path: Path, script: str) -> None:
+    bench = Bench(tmp_path, build=(*SH, f'touch "$0/y"; {script}', "{out}"), publish=PUBLISH, verify=VERIFY)
+    with pytest.raises(StepError, match="the build command of 'core' left x, no regular file, in") as caught:
+        bench.build()
+    assert caught.value.code is E.BUILD_INCOMPLETE
+
+
+def test_what_a_build_command_leaves_for_git_is_not_published(tmp_path: Path) -> None:
+    script = 'touch "$0/.gitignore" "$0/y"'
+    bench = Bench(tmp_path, build=(*SH, script, "{out}"), publish=PUBLISH, verify=VERIFY)
+    assert [*bench.build()] == ["y"]
+
+
 def test_a_publish_that_hangs_is_killed(tmp_path: Path) -> None:
     bench = Bench(tmp_path, build=BUILD, publish=(*SH, "sleep 60"), verify=VERIFY)
     bench.allow(upload_timeout=1)

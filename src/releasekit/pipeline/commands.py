@@ -50,6 +50,9 @@ NOT_THERE: Final = 1
 CONFLICT: Final = 4
 TRY_AGAIN: Final = 75
 
+_NOT_TO_KEEP: Final = ".gitignore"
+"""What `uv build`, and others like it, put beside what they have built."""
+
 _NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
@@ -121,6 +124,7 @@ class ByCommands:
             message = f"the build command of {package.name!r} {_ended(error)}"
             hint = "mend it; if that takes a new commit, start over with `releasekit publish --fresh`"
             raise StepError(E.BUILD_FAILED, message, hint) from error
+        await asyncio.to_thread(_require_files, package.name, target)
         if given != await asyncio.to_thread(_digests, target, given):
             message = f"the build command of {package.name!r} changed or removed what --wheels gave: {', '.join(given)}"
             raise StepError(E.BUILD_MISMATCH, message, "have it leave alone what is in {out} already")
@@ -277,6 +281,18 @@ class _Call(NamedTuple):
         output = await process.run(command, cwd=self.package.directory, environ={**told, **environ}, timeout=timeout)
         log = get_logger(__name__)
         log.debug("releasekit.command_ended", package=self.package.name, step=self.step, output=process.shorten(output))
+
+
+def _require_files(package: str, directory: Path) -> None:
+    """Refuse what can't be published: a directory, and a link, behind which other bytes may be tomorrow."""
+    (directory / _NOT_TO_KEEP).unlink(missing_ok=True)
+    others = [path.name for path in directory.glob("*") if path.is_symlink() or not path.is_file()]
+    if others:
+        raise StepError(
+            E.BUILD_INCOMPLETE,
+            f"the build command of {package!r} left {', '.join(sorted(others))}, no regular file, in {directory}",
+            "have it put the files that are to be published into {out}, and nothing else",
+        )
 
 
 def _digests(directory: Path, names: Collection[str]) -> dict[str, str]:
