@@ -154,6 +154,7 @@ def test_a_verify_that_can_not_tell_is_asked_again(tmp_path: Path, status: int) 
     ("script", "code", "said"),
     [
         ("echo old; exit 3", E.BUILD_FAILED, "ended with status 3:\nold"),
+        ("exit 3", E.BUILD_FAILED, "ended with status 3, and printed nothing"),
         ("sleep 60", E.BUILD_TIMEOUT, "did not end within 1 s"),
         ("true", E.BUILD_INCOMPLETE, "left no file"),
     ],

@@ -117,7 +117,7 @@ class ByCommands:
         try:
             await call.run(build.timeout, environ)
         except process.CommandTimeoutError as error:
-            message = f"the build command of {package.name!r} did not end within {build.timeout:g} s:\n{error.shown}"
+            message = f"the build command of {package.name!r} did not end within {build.timeout:g} s{_printed(error)}"
             hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
             raise StepError(E.BUILD_TIMEOUT, message, hint) from error
         except process.CommandError as error:
@@ -189,7 +189,7 @@ class CommandIndex:
         try:
             await self._call("verify", planned, version, expected).run(VERIFY_TIMEOUT)
         except process.CommandTimeoutError as error:
-            message = f"the verify command of {package!r} did not end within {VERIFY_TIMEOUT:g} s:\n{error.shown}"
+            message = f"the verify command of {package!r} did not end within {VERIFY_TIMEOUT:g} s{_printed(error)}"
             raise TransientError(E.INDEX_UNREADABLE, message, "find out what it waits for") from error
         except process.ProgramMissingError as error:
             message = f"the verify command of {package!r} {_ended(error)}"
@@ -219,7 +219,7 @@ class CommandIndex:
         try:
             await self._call("publish", planned, version, artifacts).run(timeout)
         except process.CommandTimeoutError as error:
-            message = f"the publish command of {package!r} did not end within {timeout:g} s:\n{error.shown}"
+            message = f"the publish command of {package!r} did not end within {timeout:g} s{_printed(error)}"
             hint = "check the network, or allow for more with --upload-timeout; the same command goes on"
             raise TransientError(E.PUBLISH_TIMEOUT, message, hint) from error
         except process.CommandError as error:
@@ -302,4 +302,8 @@ def _digests(directory: Path, names: Collection[str]) -> dict[str, str]:
 def _ended(error: process.CommandError) -> str:
     if isinstance(error, process.ProgramMissingError):
         return f"did not begin: {error.shown}"
-    return f"ended with status {error.returncode}:\n{error.shown}"
+    return f"ended with status {error.returncode}{_printed(error)}"
+
+
+def _printed(error: process.CommandError) -> str:
+    return f":\n{error.shown}" if error.output else ", and printed nothing"
