@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from releasekit.pipeline.ecosystem import Ecosystem
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Package
 
@@ -46,14 +45,14 @@ CRATE = "core-1.0.crate"
 class Bench:
     """A workspace of one package, whose steps are commands."""
 
-    def __init__(self, root: Path, inner: Ecosystem | None = None, **commands: tuple[str, ...]) -> None:
+    def __init__(self, root: Path, **commands: tuple[str, ...]) -> None:
         self.root = root
         self.registry = root / "registry"
         package = make_package("core", root)
         package.directory.mkdir()
         settings = Settings(build_timeout=20, upload_timeout=20, retry_budget=0, commands=Commands(**commands))
         self.package = replace(package, settings=settings)
-        self.ecosystem = ByCommands(inner or Python())
+        self.ecosystem = ByCommands(Python())
         self.builder = Builder(root, 1_700_000_000, self.ecosystem)
 
     def workspace(self, *others: Package) -> Workspace:
@@ -257,7 +256,8 @@ def test_a_build_command_is_not_shown_what_may_publish_in_a_workspace_of_npm(
         monkeypatch.setenv(name, "canary-1")
     (tmp_path / ".npmrc").write_text("//r.test/:_authToken=${NAMED_IN_NPMRC}\n")
     show = (*SH, 'env > "$0/file"', "{out}")
-    bench = Bench(tmp_path, Npm(), build=show, publish=PUBLISH, verify=VERIFY)
+    bench = Bench(tmp_path, build=show, publish=PUBLISH, verify=VERIFY)
+    bench.builder = Builder(tmp_path, 1_700_000_000, ByCommands(Npm()))
 
     bench.build()
 

@@ -17,20 +17,16 @@ Who looks decides what a release is: with a verify, any files are one; without, 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.logging import get_logger
 from releasekit.pipeline import process
+from releasekit.pipeline.call import Call, ended, printed
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.together import BuildsTogether
 from releasekit.redaction import redact
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
-from releasekit.workspace.placeholders import fill
 from releasekit.workspace.pyproject import FILENAME
 from releasekit.workspace.settings import VERIFY
 
@@ -52,8 +48,6 @@ TRY_AGAIN: Final = 75
 
 _NOT_TO_KEEP: Final = ".gitignore"
 """What `uv build`, and others like it, put beside what they have built."""
-
-_NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
 class ByCommands:
@@ -111,17 +105,17 @@ class ByCommands:
             return
         package, target = build.package, build.target
         given = await asyncio.to_thread(_digests, target, build.given)
-        call = _Call("build", package, package.version, build.root, target, {})
+        call = Call("build", package, package.version, build.root, target, {})
         withheld = await asyncio.to_thread(self.withheld, build.root)
         environ = {"SOURCE_DATE_EPOCH": str(build.source_date_epoch), **withheld}
         try:
             await call.run(build.timeout, environ)
         except process.CommandTimeoutError as error:
-            message = f"the build command of {package.name!r} did not end within {build.timeout:g} s{_printed(error)}"
+            message = f"the build command of {package.name!r} did not end within {build.timeout:g} s{printed(error)}"
             hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
             raise StepError(E.BUILD_TIMEOUT, message, hint) from error
         except process.CommandError as error:
-            message = f"the build command of {package.name!r} {_ended(error)}"
+            message = f"the build command of {package.name!r} {ended(error)}"
             hint = "mend it; if that takes a new commit, start over with `releasekit publish --fresh`"
             raise StepError(E.BUILD_FAILED, message, hint) from error
         await asyncio.to_thread(_require_files, package.name, target)
@@ -189,16 +183,16 @@ class CommandIndex:
         try:
             await self._call("verify", planned, version, expected).run(VERIFY_TIMEOUT)
         except process.CommandTimeoutError as error:
-            message = f"the verify command of {package!r} did not end within {VERIFY_TIMEOUT:g} s{_printed(error)}"
+            message = f"the verify command of {package!r} did not end within {VERIFY_TIMEOUT:g} s{printed(error)}"
             raise TransientError(E.INDEX_UNREADABLE, message, "find out what it waits for") from error
         except process.ProgramMissingError as error:
-            message = f"the verify command of {package!r} {_ended(error)}"
+            message = f"the verify command of {package!r} {ended(error)}"
             hint = f"put it on PATH, or mend what {planned.settings.sources.get(VERIFY, FILENAME)} has as {VERIFY}"
             raise StepError(E.INDEX_UNREADABLE, message, hint) from error
         except process.CommandError as error:
             if error.returncode == NOT_THERE:
                 return {}
-            message = f"the verify command of {package!r} {_ended(error)}"
+            message = f"the verify command of {package!r} {ended(error)}"
             if error.returncode == CONFLICT:
                 raise ConflictError(message) from error
             hint = f"it is to end with 0 (there), {NOT_THERE} (not there) or {CONFLICT} (a conflict)"
@@ -219,13 +213,13 @@ class CommandIndex:
         try:
             await self._call("publish", planned, version, artifacts).run(timeout)
         except process.CommandTimeoutError as error:
-            message = f"the publish command of {package!r} did not end within {timeout:g} s{_printed(error)}"
+            message = f"the publish command of {package!r} did not end within {timeout:g} s{printed(error)}"
             hint = "check the network, or allow for more with --upload-timeout; the same command goes on"
             raise TransientError(E.PUBLISH_TIMEOUT, message, hint) from error
         except process.CommandError as error:
             kind = TransientError if error.returncode == TRY_AGAIN else StepError
             hint = "mend what it says and run the same command again"
-            raise kind(E.PUBLISH_FAILED, f"the publish command of {package!r} {_ended(error)}", hint) from error
+            raise kind(E.PUBLISH_FAILED, f"the publish command of {package!r} {ended(error)}", hint) from error
 
     def is_whole(self, filenames: Collection[str], package: str, version: str) -> bool:
         """See `Index.is_whole`."""
@@ -245,42 +239,9 @@ class CommandIndex:
             raise AssertionError
         return self._inner
 
-    def _call(self, step: str, package: Package, version: str, artifacts: Mapping[str, str]) -> _Call:
+    def _call(self, step: str, package: Package, version: str, artifacts: Mapping[str, str]) -> Call:
         kept = self.workspace.root / DIST_DIRECTORY / directory_name(package.name)
-        return _Call(step, package, version, self.workspace.root, kept, artifacts, self.name)
-
-
-class _Call(NamedTuple):
-    """One call of a command."""
-
-    step: str
-    package: Package
-    version: str
-    root: Path
-    out: Path
-    artifacts: Mapping[str, str]
-    to: str = ""
-
-    async def run(self, timeout: float, environ: Mapping[str, str | None] = _NOTHING) -> None:  # noqa: ASYNC109  # see `process.run`
-        """Run it: see `process.run` for what is raised."""
-        values = {
-            "package": self.package.name,
-            "version": self.version,
-            "directory": str(self.package.directory),
-            "root": str(self.root),
-            "out": str(self.out),
-            "index": self.to,
-        }
-        files = [str(self.out / name) for name in sorted(self.artifacts)]
-        program, *arguments = fill(getattr(self.package.settings.commands, self.step), values, files)
-        if os.sep in program:
-            program = str(self.package.directory / program)
-        told = {f"RELEASEKIT_{name.upper()}": value for name, value in values.items()}
-        told["RELEASEKIT_ARTIFACTS"] = json.dumps(dict(self.artifacts), sort_keys=True)
-        command = [program, *arguments]
-        output = await process.run(command, cwd=self.package.directory, environ={**told, **environ}, timeout=timeout)
-        log = get_logger(__name__)
-        log.debug("releasekit.command_ended", package=self.package.name, step=self.step, output=process.shorten(output))
+        return Call(step, package, version, self.workspace.root, kept, artifacts, self.name)
 
 
 def _require_files(package: str, directory: Path) -> None:
@@ -297,13 +258,3 @@ def _require_files(package: str, directory: Path) -> None:
 
 def _digests(directory: Path, names: Collection[str]) -> dict[str, str]:
     return {name: sha256(directory / name) for name in names if (directory / name).is_file()}
-
-
-def _ended(error: process.CommandError) -> str:
-    if isinstance(error, process.ProgramMissingError):
-        return f"did not begin: {error.shown}"
-    return f"ended with status {error.returncode}{_printed(error)}"
-
-
-def _printed(error: process.CommandError) -> str:
-    return f":\n{error.shown}" if error.output else ", and printed nothing"

@@ -17,7 +17,6 @@ from releasekit.state.beside import directory_name
 from releasekit.workspace import NoteKind, Selection, is_left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 PNPM = "packages:\n  - 'packages/*'\n  - '!packages/none'\n"
@@ -399,7 +398,7 @@ def test_settings_of_a_member_that_are_wrong_are_refused(tmp_path: Path, text: s
 
 @pytest.mark.parametrize(("fields", "ignored"), [({}, ["core"]), ({"private": True}, []), ({"name": 7}, [])])
 def test_what_a_directory_has_besides_its_workspace_is_warned_of_if_it_could_be_published(
-    tmp_path: Path, fields: Mapping[str, Any], ignored: list[str]
+    tmp_path: Path, fields: dict[str, Any], ignored: list[str]
 ) -> None:
     workspace(tmp_path, member("core"))
     write(
