@@ -14,7 +14,7 @@ from tests.support import INDEX
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
-    from tests.faulty_index import FaultyIndex
+    from tests.faulty_index import FaultyIndex, Request
     from tests.support import Workspace
 
 PUBLISH = ("publish", "--index", INDEX, "--verify-timeout", "20")
@@ -164,6 +164,21 @@ def test_a_file_that_was_taken_and_is_not_shown_yet_may_have_arrived(small: Work
     error = small.run()["base"].error
     assert error.startswith(f"RK-PUBLISH-PARTIAL: local may have taken {WHEEL}: ")
     assert list(faulty.stored) == [WHEEL]
+
+
+def test_an_index_that_dies_in_the_middle_may_have_what_was_sent(small: Workspace, faulty: FaultyIndex) -> None:
+    def dies(request: Request) -> Fault | None:
+        if request.on is On.UPLOAD:
+            return Fault(Kind.LOST)
+        return Fault(Kind.RESET_BEFORE) if faulty.stored else None
+
+    faulty.faults = dies
+
+    done = small.releasekit(*PUBLISH, "--retry-budget", "0.5")
+
+    assert list(faulty.stored) == [WHEEL]
+    assert done.returncode == 3  # not 1: something is published
+    assert small.run()["base"].error.startswith("RK-PUBLISH-PARTIAL: local may have taken something: ")
 
 
 def test_of_two_files_one_taken_and_one_refused_the_rest_is_sent_by_the_next_run(

@@ -12,7 +12,7 @@ from releasekit.pipeline.carrier import COMPANY, SMALL, Carrier, CompanyError, P
 from releasekit.pipeline.outcome import StepError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
 TIMEOUT = 7.0
@@ -71,6 +71,7 @@ class Bench:
         self.carrier = Carrier(index, at_a_time)
         self.on_the_way: list[str] = []
         self.refuses: set[str] = set()
+        self.when_sent: dict[str, Callable[[], None]] = {}
 
     def send(self, name: str, size: int = 1, *, alone: bool = False) -> asyncio.Task[None]:
         path = self.root / name
@@ -85,6 +86,7 @@ class Bench:
                 yield
             finally:
                 self.on_the_way.remove(name)
+                self.when_sent.get(name, lambda: None)()
 
         return asyncio.get_running_loop().create_task(
             self.carrier.send(Parcel(name, "1.0", [path], TIMEOUT), sending, alone=alone)
@@ -110,7 +112,7 @@ def test_the_first_goes_at_once_and_who_comes_meanwhile_goes_together(tmp_path: 
         index.let.set()
         await asyncio.gather(*sent)
         assert index.uploads == [("a",), ("b", "c")]
-        assert index.timeouts == [TIMEOUT, 2 * TIMEOUT]
+        assert index.timeouts == [TIMEOUT, TIMEOUT]
         assert not bench.on_the_way
 
     run(test())
@@ -276,6 +278,32 @@ def test_who_is_cancelled_on_the_way_has_the_upload_over_before_it_ends(tmp_path
         assert index.given_up == 1
         assert not bench.on_the_way
         with pytest.raises(CompanyError, match="given up"):
+            await sent[1]
+        await bench.send("d")
+
+    run(test())
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_whenever_one_of_a_company_is_cancelled_nobody_waits_for_ever(tmp_path: Path, steps: int) -> None:
+    async def test() -> None:
+        bench = Bench(tmp_path, index := Companionable())
+        loop = asyncio.get_running_loop()
+
+        def after(steps: int) -> None:
+            if steps:
+                loop.call_soon(after, steps - 1)
+            else:
+                sent[0].cancel()
+
+        bench.when_sent["a"] = lambda: after(steps)
+        first = bench.send("a")
+        await a_moment()
+        sent = [bench.send(name) for name in "bc"]
+        await a_moment()
+        index.let.set()
+        await first
+        with suppress(CompanyError):
             await sent[1]
         await bench.send("d")
 

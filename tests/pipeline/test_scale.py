@@ -7,9 +7,10 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from contextlib import aclosing, contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +20,10 @@ from tests.support import INDEX
 from releasekit import logging
 from releasekit.pipeline import ceiling
 from releasekit.pipeline.patience import in_turns
-from releasekit.pipeline.python.simple_api import CONNECTIONS, SimpleApi
+from releasekit.pipeline.python.simple_api import CONNECTIONS, FIRST_CONNECTIONS, SimpleApi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.support import Workspace
@@ -111,11 +112,18 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def counting() -> Iterator[Counting]:
-    with Counting() as server:
+    server = Counting()
+    with served(server):
+        yield server
+
+
+@contextmanager
+def served(server: HTTPServer) -> Iterator[str]:
+    with server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         try:
-            yield server
+            yield f"http://127.0.0.1:{server.server_port}/simple/"
         finally:
             server.shutdown()
             serving.join()
@@ -132,3 +140,76 @@ def test_hundreds_of_pages_are_asked_for_over_a_few_connections_that_are_kept() 
         asyncio.run(ask(SimpleApi("index", f"http://127.0.0.1:{server.server_port}/simple/")))
 
     assert 1 < server.connections <= CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("protocol", "connection", "most"),
+    [
+        ("HTTP/1.1", "", CONNECTIONS),
+        ("HTTP/1.1", "close", FIRST_CONNECTIONS),
+        ("HTTP/1.1", "TE, Close", FIRST_CONNECTIONS),
+        ("HTTP/1.0", "", FIRST_CONNECTIONS),
+    ],
+)
+def test_only_a_server_that_keeps_connections_gets_many_questions_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, protocol: str, connection: str, most: int
+) -> None:
+    at_a_time: list[int] = [0]
+    now: list[object] = []
+    answer = Handler.do_GET
+
+    def slowly(handler: Handler) -> None:
+        now.append(handler)
+        at_a_time.append(len(now))
+        time.sleep(0.02)
+        now.remove(handler)
+        answer(handler)
+
+    def end_headers(handler: Handler) -> None:
+        if connection:
+            handler.send_header("Connection", connection)
+        BaseHTTPRequestHandler.end_headers(handler)
+
+    monkeypatch.setattr(Handler, "protocol_version", protocol)
+    monkeypatch.setattr(Handler, "do_GET", slowly)
+    monkeypatch.setattr(Handler, "end_headers", end_headers)
+    with counting() as server:
+        ask_for_many(f"http://127.0.0.1:{server.server_port}/simple/")
+
+    assert max(at_a_time) == most
+
+
+class OneByOne(BaseHTTPRequestHandler):
+    """Answers as Python's own server does, in HTTP/1.0."""
+
+    def do_GET(self) -> None:
+        time.sleep(0.01)
+        Handler.do_GET(self)  # type: ignore[arg-type]  # it answers the same
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how a full queue is dealt with is the kernel's")
+def test_a_server_that_takes_one_connection_at_a_time_makes_nobody_wait_for_the_kernel_to_try_again() -> None:
+    with served(HTTPServer(("127.0.0.1", 0), OneByOne)) as url:
+        assert max(ask_for_many(url)) < 0.9  # seconds; a second is what the kernel waits
+
+
+def ask_for_many(url: str) -> list[float]:
+    """Ask for a hundred pages; tell how many seconds each took, but not what it waited for its turn."""
+    took: list[float] = []
+
+    class Timed(SimpleApi):
+        async def _files(self, project: str) -> Mapping[str, str]:
+            begun = time.monotonic()
+            files = await super()._files(project)
+            took.append(time.monotonic() - begun)
+            return files
+
+    async def ask(api: SimpleApi) -> None:
+        async with aclosing(api):
+            await in_turns(partial(api.files, f"project-{number}") for number in range(100))
+
+    asyncio.run(ask(Timed("index", url)))
+    return took

@@ -14,7 +14,14 @@ from releasekit.errors import E
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.built import Built
 from releasekit.pipeline.carrier import CompanyError
-from releasekit.pipeline.outcome import FileConflictError, NotShownError, RebuiltError, StepError, TransientError
+from releasekit.pipeline.outcome import (
+    PERHAPS,
+    FileConflictError,
+    NotShownError,
+    RebuiltError,
+    StepError,
+    TransientError,
+)
 from releasekit.pipeline.patience import Patience
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.steps import IndexSteps, ask
@@ -346,6 +353,38 @@ def test_an_upload_that_was_taken_in_part_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("first", "then", "perhaps"),
+    [
+        (TransientError(E.PUBLISH_PARTIAL, "cut off"), "no", True),
+        (TransientError(E.PUBLISH_TIMEOUT, "too slow"), "no", True),
+        (TransientError(E.PUBLISH_FAILED, "busy"), "no", False),
+        (TransientError(E.PUBLISH_FAILED, "its answer was lost"), "gone", True),
+        (StepError(E.PUBLISH_PARTIAL, "no"), "gone", True),
+        (StepError(E.PUBLISH_FAILED, "no"), "gone", False),
+    ],
+)
+def test_what_may_have_arrived_is_not_forgotten_when_another_error_is_the_last(
+    tmp_path: Path, first: StepError, then: str, *, perhaps: bool
+) -> None:
+    gone = TransientError(E.INDEX_UNREADABLE, "gone")
+    bench = Bench(tmp_path, {}, *([gone] * (then == "gone")), {})
+    keep(bench.directory)
+    refusals = [first, StepError(E.PUBLISH_FAILED, "no")]
+
+    async def upload(*_: object) -> None:
+        raise refusals.pop(0)
+
+    bench.index.upload = upload  # type: ignore[method-assign]
+    bench.package = replace(bench.package, settings=Settings(retry_budget=5.0 * (then == "no")))
+    with pytest.raises(StepError, match=then) as caught:
+        bench.publish()
+
+    assert (caught.value.code in PERHAPS) is perhaps
+    assert ("may have taken something" in caught.value.message) is perhaps
+
+
+@pytest.mark.usefixtures("at_once")
 def test_an_index_that_used_up_one_budget_gets_one_try_for_each_other_package(tmp_path: Path) -> None:
     """Else two hundred packages would take two hundred budgets to find that the index is gone."""
     gone = TransientError(E.INDEX_UNREADABLE, "gone")
@@ -422,6 +461,7 @@ def test_what_has_not_arrived_in_company_is_sent_alone(
     [
         (E.PUBLISH_FAILED, {}, "no"),
         (E.PUBLISH_PARTIAL, {}, "memory may have taken something: no"),
+        (E.PUBLISH_TIMEOUT, {}, "memory may have taken something: no"),
         (E.PUBLISH_FAILED, {WHEEL: BUILT[WHEEL]}, f"memory took only {WHEEL}: no"),
     ],
 )

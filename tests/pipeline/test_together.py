@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support import digests
 
 from releasekit.cli import demo_workspace
 from releasekit.errors import E
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from tests.support import Workspace
+
     from releasekit.workspace import Package
 
+PUBLISH = ("publish", "--index", "./out")
 EPOCH = 1_700_000_000
 
 
@@ -197,11 +202,17 @@ def test_who_is_cancelled_has_all_builds_over_before_it_ends(root: Path) -> None
     assert not left_over(root)
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next(root: Path) -> None:
-    leftover = root / DIST_DIRECTORY / ".together-0123"
-    leftover.mkdir(parents=True)
-    (leftover / "a.whl").touch()
+def test_what_a_killed_run_left_is_removed_by_the_next_also_when_that_has_nothing_to_build(
+    workspace: Workspace,
+) -> None:
+    assert workspace.killed_at("publishing", 0, *PUBLISH).returncode == -signal.SIGKILL
+    left = workspace.root / DIST_DIRECTORY / ".together-0123"
+    left.mkdir()
+    (left / "nobody_took_it-1-py3-none-any.whl").touch()
+    kept = workspace.recorded()
 
-    build(builder_of(root))
+    done = workspace.releasekit(*PUBLISH)
 
-    assert not leftover.exists()
+    assert done.returncode == 0, done.stderr
+    assert not left_over(workspace.root)
+    assert digests(workspace.root / "out") == kept

@@ -2,7 +2,8 @@
 
 Nobody waits for company: what comes while an upload may begin is sent at once. What has come while none might goes
 together with the next one. When that fails it is not told whose fault it is, so each package asks the index what has
-arrived, and sends the rest alone.
+arrived, and sends the rest alone. All of them have together the time that one has: so an index that hangs is noticed
+as soon, and what did not arrive in that time has its own when it is sent alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import math
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from releasekit.errors import E
@@ -132,8 +134,15 @@ class Carrier:
             together = self._next()
             self._free -= 1
             carried = asyncio.get_running_loop().create_task(self._carry(together))
+            carried.add_done_callback(partial(self._over, together))  # also of one that is cancelled before it begins
             for waiting in together:
                 waiting.carried = carried
+
+    def _over(self, together: Sequence[_Waiting], _: asyncio.Task[None]) -> None:
+        self._free += 1
+        for waiting in together:  # those that have not ended were cancelled
+            waiting.end(CompanyError(E.PUBLISH_PARTIAL, "the upload was given up"))
+        self._dispatch()
 
     def _next(self) -> list[_Waiting]:
         """Take those that go together: no more than their share of all who wait, or the other uploads had nothing."""
@@ -157,23 +166,19 @@ class Carrier:
                     else:
                         going.append(waiting)
                 await self._upload([waiting.parcel for waiting in going])
-        except asyncio.CancelledError:
-            error = CompanyError(E.PUBLISH_PARTIAL, "the upload was given up")
         except StepError as failed:
             error = _of_all(failed) if len(going) > 1 else failed
         except Exception as failed:  # noqa: BLE001  # likewise
             error = failed
-        self._free += 1
         for waiting in going:
             waiting.end(error)
-        self._dispatch()
 
     async def _upload(self, parcels: Sequence[Parcel]) -> None:
         if len(parcels) == 1:
             await self._index.upload(*parcels[0])
         elif isinstance(self._index, TakesCompany) and parcels:
             paths = [path for parcel in parcels for path in parcel.paths]
-            await self._index.upload_together(paths, sum(parcel.timeout for parcel in parcels))
+            await self._index.upload_together(paths, max(parcel.timeout for parcel in parcels))
 
 
 def _of_all(failed: StepError) -> CompanyError:

@@ -115,5 +115,8 @@ class RebuiltError(StepError):
         self.built = built
 
 
+PERHAPS: Final = {E.PUBLISH_PARTIAL, E.PUBLISH_TIMEOUT}
+"""The codes of errors after which the index may have some of what was sent."""
+
 UNDECIDED: Final = {E.INDEX_CONFLICT, E.REBUILT_DIFFERS}
 """The codes of errors that a person must decide about."""

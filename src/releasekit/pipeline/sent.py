@@ -18,7 +18,7 @@ from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.logging import get_logger
 from releasekit.pipeline.aside import earlier_runs, kept_directories
 from releasekit.pipeline.build import DIST_DIRECTORY, digests_in, keep_whole
-from releasekit.pipeline.outcome import UNDECIDED
+from releasekit.pipeline.outcome import PERHAPS, UNDECIDED
 from releasekit.state.beside import directory_name
 from releasekit.state.history import read_history
 
@@ -52,11 +52,10 @@ def has_arrived(path: Path) -> bool:
         events = read_history(path).events
     except (OSError, ReleaseKitError):
         return True
-    perhaps = {E.PUBLISH_PARTIAL, E.PUBLISH_TIMEOUT}
     return any(
         event.trigger is Trigger.START_VERIFYING
         or (event.source is PackageStatus.PUBLISHING and event.trigger is Trigger.RECOVER)
-        or (event.source is PackageStatus.PUBLISHING and code_of(event.carried.get("error", "")) in perhaps)
+        or (event.source is PackageStatus.PUBLISHING and code_of(event.carried.get("error", "")) in PERHAPS)
         for event in events
     )
 

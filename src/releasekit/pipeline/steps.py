@@ -11,7 +11,7 @@ from releasekit.errors import E
 from releasekit.pipeline.built import Built
 from releasekit.pipeline.carrier import Carrier, CompanyError, Parcel
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
-from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
+from releasekit.pipeline.outcome import PERHAPS, ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import START_BUDGET, Patience, within
 from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse_others, to_send
 
@@ -80,6 +80,7 @@ class IndexSteps:
         self._carrier = Carrier(index, uploads)
         self._patience: dict[str, Patience] = {}
         self._in_vain = False
+        self._perhaps: set[str] = set()  # packages of which something may have arrived
 
     async def build(self, package: Package, artifacts: Mapping[str, str]) -> Built:
         """See `Steps.build`."""
@@ -140,7 +141,14 @@ class IndexSteps:
             if missing := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
                 await self._send(package, artifacts, missing, sending)
 
-        await self._patiently(package, send_missing)
+        try:
+            await self._patiently(package, send_missing)
+        except StepError as error:
+            # This may be about another try, or about asking what came of one.
+            if package.name not in self._perhaps or error.code in PERHAPS or isinstance(error, ConflictError):
+                raise
+            message = f"{self.index.name} may have taken something: {error.message}"
+            raise error.reworded(E.PUBLISH_PARTIAL, message) from error
 
     async def verify(self, package: Package, artifacts: Mapping[str, str], patience: float) -> None:
         """See `Steps.verify`."""
@@ -172,27 +180,37 @@ class IndexSteps:
     async def _send(self, package: Package, artifacts: Mapping[str, str], missing: list[str], sending: Sending) -> None:
         paths = await self._unchanged(package, artifacts, missing)
         parcel = Parcel(package.name, package.version, paths, package.settings.upload_timeout)
-        perhaps = False
         try:
             try:
                 await self._carrier.send(parcel, sending)
             except CompanyError as failed:
-                perhaps = failed.code is E.PUBLISH_PARTIAL
+                self._note(package, failed)
                 if failed.retry_after:  # whoever it was: the index wants to be left alone
                     raise
                 if left := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
                     rest = parcel._replace(paths=[path for path in paths if path.name in left])
                     await self._carrier.send(rest, sending, alone=True)
         except StepError as error:
+            self._note(package, error)
             # The index may have them all the same: its answer was lost, or what a killed process of ours had begun
             # went on without it. Or it has others, and says so now.
-            refused = to_send(artifacts, await self._shown(package, artifacts), self.index.name)
-            if refused and (perhaps or refused != missing) and not isinstance(error, ConflictError):
-                took = ", ".join(sorted(set(missing) - set(refused))) or "something"
-                message = f"{self.index.name} {'may have taken' if perhaps else 'took only'} {took}: {error.message}"
+            try:
+                refused = to_send(artifacts, await self._shown(package, artifacts), self.index.name)
+            except TransientError:
+                if isinstance(error, TransientError):  # neither answered: what was sent last may have arrived
+                    self._perhaps.add(package.name)
+                raise
+            if refused and refused != missing and not isinstance(error, ConflictError):
+                took = ", ".join(sorted(set(missing) - set(refused)))
+                message = f"{self.index.name} took only {took}: {error.message}"
+                self._perhaps.add(package.name)
                 raise error.reworded(E.PUBLISH_PARTIAL, message) from error
             if refused:
                 raise
+
+    def _note(self, package: Package, error: StepError) -> None:
+        if error.code in PERHAPS:
+            self._perhaps.add(package.name)
 
     async def _unchanged(self, package: Package, artifacts: Mapping[str, str], wanted: Iterable[str]) -> list[Path]:
         """Find the built files that are to be sent, and make sure that they are still what was recorded."""

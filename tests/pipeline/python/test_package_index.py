@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
+import sys
 import threading
+import time
 from contextlib import aclosing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -221,7 +224,10 @@ def test_uv_is_given_the_address_unless_it_finds_credentials_by_the_name(  # noq
         return await really(command, **options)
 
     monkeypatch.setattr(process, "run", run)
-    upload(PackageIndex(INDEX, indexed.root, url=other.url, publish_url=address), paths)
+    index = PackageIndex(INDEX, indexed.root, url=other.url, publish_url=address)
+    files(index)
+    other.requests.clear()
+    upload(index, paths)
 
     assert other.stored == digests(paths[0].parent)
     assert any(request.on is On.PAGE for request in other.requests) is asks
@@ -229,10 +235,60 @@ def test_uv_is_given_the_address_unless_it_finds_credentials_by_the_name(  # noq
     assert "canary" not in " ".join(commands)
 
 
-def test_an_address_that_can_not_be_read_is_left_to_uv(indexed: Workspace) -> None:
+@pytest.mark.parametrize("there", [False, True], ids=["down", "with the same files"])
+def test_no_setting_has_uv_look_elsewhere_for_what_is_there(
+    indexed: Workspace, served: tuple[str, Path], other: FaultyIndex, *, there: bool
+) -> None:
+    paths = build_core(indexed)
+    elsewhere = other.url if there else "http://127.0.0.1:9/simple/"
+    with (indexed.root / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(f'[tool.uv]\ncheck-url = "{elsewhere}"\n')
+    for path in paths:
+        other.put(path.name, path.read_bytes())
+    known = load_workspace(indexed.root).indexes[INDEX]
+    index = PackageIndex(INDEX, indexed.root, url=known.url, publish_url=known.publish_url)
+
+    assert files(index) == {}
+    upload(index, paths)
+
+    assert digests(served[1]) == digests(paths[0].parent)
+    assert not other.requests
+
+
+def test_what_another_sent_since_the_index_was_asked_is_a_conflict(
+    indexed: Workspace, other: FaultyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = build_core(indexed)
+    text = ELSEWHERE.format(name=INDEX, url=other.url, publish_url=other.publish_url)
+    (indexed.root / "uv.toml").write_text(text)
+    index = index_of(indexed)
+    index.publish_url = other.publish_url
+    monkeypatch.setattr(sys.modules[PackageIndex.__module__], "FRESH", 0.1)
+
+    assert files(index) == {}
+    time.sleep(0.2)
+    other.put(paths[0].name, b"other content")
+    with pytest.raises(FileConflictError):
+        upload(index, paths)
+
+    assert not other.uploads  # one that permits overwriting would have lost the other's
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["with credentials", "without"])
+def test_an_address_that_can_not_be_read_is_left_to_uv(
+    indexed: Workspace, monkeypatch: pytest.MonkeyPatch, *, given: bool
+) -> None:
+    if not given:
+        for part in ("USERNAME", "PASSWORD"):
+            monkeypatch.delenv(f"UV_PUBLISH_{part}")
+    paths = build_core(indexed)
+    monkeypatch.setattr(sys.modules[PackageIndex.__module__], "FRESH", math.inf)
+    (indexed.root / "uv.toml").write_text(
+        ELSEWHERE.format(name=INDEX, url="http://127.0.0.1:9/", publish_url="http://[")
+    )
     index = PackageIndex(INDEX, indexed.root, url="http://127.0.0.1:9/", publish_url="http://[")
-    with pytest.raises(StepError):
-        upload(index, build_core(indexed))
+    with pytest.raises(StepError, match="uv publish to local failed"):
+        upload(index, paths)
 
 
 def test_a_workspace_whose_path_looks_like_a_pattern_is_published(other: FaultyIndex, tmp_path: Path) -> None:

@@ -17,25 +17,33 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import math
 import os
+import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+from packaging.utils import canonicalize_name
 
 from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.outcome import StepError, TransientError
-from releasekit.pipeline.python.names import belongs, is_whole
+from releasekit.pipeline.python.names import belongs, is_whole, release_of
 from releasekit.pipeline.python.simple_api import SimpleApi
 from releasekit.pipeline.python.uv_verdict import failure_of
 from releasekit.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
 PYPI: Final = "pypi"
 """The name of the index that uv publishes to by default."""
 
+FRESH: Final = 5.0
+"""Seconds after which uv asks again what is there, before it sends a file: another may have sent it meanwhile."""
+
+_NOWHERE: Final = ".releasekit-nothing"  # never made
 _ENVIRON: Final = {
     # Variables by which uv would publish to another index than the one that was asked for.
     "UV_PUBLISH_INDEX": None,
@@ -71,10 +79,13 @@ class PackageIndex:
         self.identity = f"{name} at {_told_apart(url)}, {_told_apart(publish_url)}" if url else name
         self.directory: Path | None = None
         self._api = SimpleApi(name, url)
+        self._asked: dict[str, float] = {}  # package → when
 
     async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  # its pages show the sha256
         """See `Index.files`."""
+        asked = time.monotonic()
         shown = await self._api.files(package)
+        self._asked[canonicalize_name(package)] = asked
         mine = {filename: digest for filename, digest in shown.items() if belongs(filename, package, version)}
         for filename, digest in mine.items():
             if not digest:
@@ -92,7 +103,7 @@ class PackageIndex:
 
     async def upload_together(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
         """See `TakesCompany.upload_together`."""
-        target, environ = self._target()
+        target, environ = self._target(path.name for path in paths)
         given = [glob.escape(str(path)) for path in paths]  # uv takes patterns
         command = [process.find_uv(), "publish", *target, "--", *given]
         try:
@@ -112,18 +123,26 @@ class PackageIndex:
         """See `Index.aclose`."""
         await self._api.aclose()
 
-    def _target(self) -> tuple[Sequence[str], Mapping[str, str]]:
+    def _target(self, filenames: Iterable[str]) -> tuple[Sequence[str], Mapping[str, str]]:
         """Tell uv where to: options and variables.
 
-        Given the index's name, uv asks for its page before each file, which we have just done for all files of the
-        package at once. So it gets the address, by a variable since there may be a password in it, unless it needs the
-        name to find credentials by.
+        Given the index's name, uv asks for its page before each file. If we have just done that for all files of the
+        package at once, it gets the address, by a variable since there may be a password in it, unless it needs the
+        name to find credentials by. And it is told to look where nothing is, or it would look where a `check-url` of
+        its settings says, and leave out what is there.
         """
         if not self.url:  # without its configuration files uv publishes to PyPI, which is where we look for it
             return ["--no-config"], {}
-        if self.publish_url and (_has_credentials(os.environ) or _has_password(self.publish_url)):
-            return [], {"UV_PUBLISH_URL": self.publish_url}
+        by_address = self.publish_url and (_has_credentials(os.environ) or _has_password(self.publish_url))
+        if by_address and self._just_asked(filenames):
+            nowhere = (self.workspace.absolute() / _NOWHERE).as_uri()
+            return [], {"UV_PUBLISH_URL": self.publish_url, "UV_PUBLISH_CHECK_URL": nowhere}
         return ["--index", self.name], {}
+
+    def _just_asked(self, filenames: Iterable[str]) -> bool:
+        since = time.monotonic() - FRESH
+        packages = {release.name if release else "" for release in map(release_of, filenames)}
+        return all(self._asked.get(package, -math.inf) >= since for package in packages)
 
 
 def _has_credentials(environ: Mapping[str, str]) -> bool:

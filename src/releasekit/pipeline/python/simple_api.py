@@ -149,8 +149,8 @@ class SimpleApi:
 
     def _open_more(self, answer: httpx.Response) -> None:
         """Ask one more at a time, since a connection was kept."""
-        kept = answer.http_version != "HTTP/1.0" and answer.headers.get("Connection", "").lower() != "close"
-        if kept and self._more:
+        said = map(str.lower, answer.headers.get_list("Connection", split_commas=True))
+        if answer.http_version != "HTTP/1.0" and "close" not in said and self._more:
             self._more -= 1
             self._turns.release()
 
