@@ -275,6 +275,12 @@ def test_a_corrupt_run_is_cleaned_only_by_force(workspace: Workspace) -> None:
     assert workspace.releasekit("clean", "--force").returncode == 0
 
 
+@pytest.mark.parametrize("code", [E.BUILD_FAILED, E.BUILD_INCOMPLETE, E.PUBLISH_FAILED])
+def test_what_every_kind_of_package_can_meet_is_explained_of_each(code: E) -> None:
+    assert "npm" in EXPLANATIONS[code]
+    assert "command" in EXPLANATIONS[code]
+
+
 def test_what_is_explained_names_every_way_there_is() -> None:
     assert "--format" in EXPLANATIONS[E.DIAGRAM_FORMAT]
     assert "uv.toml" in EXPLANATIONS[E.INDEX_UNKNOWN]

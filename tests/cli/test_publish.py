@@ -151,14 +151,26 @@ def test_a_conflict_stops_one_package_and_what_requires_it(indexed: Workspace, s
 
 
 def test_a_published_file_that_is_gone_is_for_a_person_to_decide(workspace: Workspace) -> None:
-    workspace.releasekit(*OUT)
-    (workspace.root / "out" / "aurora_net-0.9.3.tar.gz").unlink()
+    """At the start of a resume; once nothing is left to do, only a dry run asks."""
+    workspace.killed_at("published", 0, *OUT, "--jobs", "1")
+    published = next(name for name, status in workspace.statuses().items() if status == "published")
+    gone = next((workspace.root / "out").glob(f"{published.replace('-', '_')}-*.tar.gz"))
+    kept = gone.read_bytes()
+    gone.unlink()
 
     stopped = workspace.releasekit(*OUT, "--verify-timeout", "0.1")
 
     assert stopped.returncode == CONFLICT
-    assert "aurora_net-0.9.3.tar.gz" in stopped.stderr
+    assert gone.name in stopped.stderr
     assert "RK-PUBLISHED-MISSING" in stopped.stderr
+
+    gone.write_bytes(kept)
+    assert workspace.releasekit(*OUT).returncode == 0
+    gone.unlink()
+    assert workspace.releasekit(*OUT).returncode == 0
+    asked = workspace.releasekit(*OUT, "--dry-run", "--verify-timeout", "0.1")
+    assert asked.returncode == CONFLICT
+    assert gone.name in asked.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

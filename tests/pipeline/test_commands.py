@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from tests.support import digests
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.build import Builder
 from releasekit.pipeline.commands import ByCommands, CommandIndex
+from releasekit.pipeline.npm import Npm
 from releasekit.pipeline.outcome import ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.steps import IndexSteps
@@ -151,6 +153,7 @@ def test_a_verify_that_can_not_tell_is_asked_again(tmp_path: Path, status: int) 
     ("script", "code", "said"),
     [
         ("echo old; exit 3", E.BUILD_FAILED, "ended with status 3:\nold"),
+        ("exit 3", E.BUILD_FAILED, "ended with status 3, and printed nothing"),
         ("sleep 60", E.BUILD_TIMEOUT, "did not end within 1 s"),
         ("true", E.BUILD_INCOMPLETE, "left no file"),
     ],
@@ -162,6 +165,20 @@ def test_a_build_that_fails_or_leaves_nothing_is_an_error(tmp_path: Path, script
         bench.build()
     assert caught.value.code is code
     assert not any((tmp_path / ".releasekit-dist").iterdir())
+
+
+@pytest.mark.parametrize("script", ['mkdir "$0/x"', 'ln -s /etc/hosts "$0/x"', 'mkfifo "$0/x"', 'ln -s none "$0/x"'])
+def test_a_build_command_that_leaves_what_is_no_file_is_told_so(tmp_path: Path, script: str) -> None:
+    bench = Bench(tmp_path, build=(*SH, f'touch "$0/y"; {script}', "{out}"), publish=PUBLISH, verify=VERIFY)
+    with pytest.raises(StepError, match="the build command of 'core' left x, no regular file, in") as caught:
+        bench.build()
+    assert caught.value.code is E.BUILD_INCOMPLETE
+
+
+def test_what_a_build_command_leaves_for_git_is_not_published(tmp_path: Path) -> None:
+    script = 'touch "$0/.gitignore" "$0/y"'
+    bench = Bench(tmp_path, build=(*SH, script, "{out}"), publish=PUBLISH, verify=VERIFY)
+    assert [*bench.build()] == ["y"]
 
 
 def test_a_publish_that_hangs_is_killed(tmp_path: Path) -> None:
@@ -176,6 +193,16 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     bench = Bench(tmp_path, build=("./no-such-program",), publish=PUBLISH, verify=VERIFY)
     with pytest.raises(StepError, match="no-such-program could not be run"):
         bench.build()
+
+
+def test_a_verify_whose_program_is_not_there_is_not_asked_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, build=BUILD, publish=PUBLISH, verify=("no-such-program", "{files}"))
+    built = bench.build()
+    with pytest.raises(StepError, match="the verify command of 'core' did not begin: no-such-program") as caught:
+        bench.publish(built)
+    assert not isinstance(caught.value, TransientError)
+    assert caught.value.hint == "put it on PATH, or mend what pyproject.toml has as steps.verify"
+    assert not bench.registry.exists()
 
 
 def test_a_path_is_one_of_the_package_and_runs_there(tmp_path: Path) -> None:
@@ -219,6 +246,39 @@ def test_the_environment_tells_the_same_as_the_arguments_and_no_secret_to_a_buil
     assert told("build")["SOURCE_DATE_EPOCH"] == "1700000000"
     assert told("publish")["RELEASEKIT_INDEX"] == "crates"
     assert told("publish")["RELEASEKIT_OUT"] == str(bench.builder.directory("core"))
+
+
+def test_a_build_command_is_not_shown_what_may_publish_in_a_workspace_of_npm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withheld = ("NPM_TOKEN", "NODE_AUTH_TOKEN", "NAMED_IN_NPMRC", "UV_PUBLISH_TOKEN")
+    for name in (*withheld, "OTHER"):
+        monkeypatch.setenv(name, "canary-1")
+    (tmp_path / ".npmrc").write_text("//r.test/:_authToken=${NAMED_IN_NPMRC}\n")
+    show = (*SH, 'env > "$0/file"', "{out}")
+    bench = Bench(tmp_path, build=show, publish=PUBLISH, verify=VERIFY)
+    bench.builder = Builder(tmp_path, 1_700_000_000, ByCommands(Npm()))
+
+    bench.build()
+
+    shown = (bench.builder.directory("core") / "file").read_text()
+    assert [line for line in shown.splitlines() if line.endswith("=canary-1")] == ["OTHER=canary-1"]
+
+
+def test_a_secret_in_the_name_of_an_index_is_refused_since_it_would_be_stored_and_shown(crates: Bench) -> None:
+    with pytest.raises(ReleaseKitError, match="has a secret in its name") as caught:
+        crates.ecosystem.choose_index("https://me:canary-1@crates.test/", crates.workspace())
+    assert caught.value.code is E.INDEX_UNKNOWN
+    assert "canary-1" not in str(caught.value)
+
+
+def test_lost_files_that_no_build_gives_again_can_not_be_given_by_hand(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, build=(*SH, 'touch "$0/$$.crate"', "{out}"), publish=PUBLISH, verify=VERIFY)
+    built = bench.build()
+    shutil.rmtree(bench.builder.directory("core"))
+    with pytest.raises(StepError, match="lost") as caught:
+        asyncio.run(bench.steps().build(bench.package, built))
+    assert caught.value.hint == "start over with `releasekit publish --fresh`"
 
 
 # some steps only

@@ -195,7 +195,7 @@ def test_what_an_earlier_process_published_is_confirmed_before_anything_else(tmp
 def test_what_an_earlier_process_published_is_confirmed_a_few_at_a_time(tmp_path: Path) -> None:
     """The deadline of what waits for a connection would run otherwise."""
     names = [f"p{number}" for number in range(3 * AT_A_TIME)]
-    run = Run(tmp_path, dict.fromkeys(names, ""))
+    run = Run(tmp_path, dict.fromkeys([*names, "left"], ""))
     run.publish_before(*names)
     most = 0
 
@@ -208,7 +208,18 @@ def test_what_an_earlier_process_published_is_confirmed_a_few_at_a_time(tmp_path
     run.go()
 
     assert most == AT_A_TIME
-    assert sorted(run.steps.names("verify")) == sorted(names)
+    assert sorted(run.steps.names("verify")) == sorted([*names, "left"])
+
+
+def test_a_finished_run_asks_nobody(tmp_path: Path) -> None:
+    """Nothing depends any more on what the index shows; `publish --dry-run` asks it."""
+    run = Run(tmp_path, DIAMOND)
+    run.publish_before(*DIAMOND)
+
+    run.go()
+
+    assert run.steps.called == []
+    assert run.statuses == published(*DIAMOND)
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ def test_other_bytes_than_the_run_was_given_are_refused(bench: Bench) -> None:
     bench.open().close()
     before = bench.kept
     name = changed(bench)
-    assert bench.refusal() == f"{name} in DIR is not what this run has of 'core'"
+    assert bench.refusal() == f"{name} in DIR is not what this run has of 'core' 1.0"
     assert bench.kept == before
     bench.open(given=False).close()  # the lock was given back, and the run goes on without
 
@@ -310,7 +310,7 @@ def test_other_bytes_than_the_run_has_recorded_are_refused(bench: Bench) -> None
     archives.wheel(bench.directory / "core-1.0-cp312-abi3-win32.whl", archives.core_metadata("core", "1.0"),
                    tags="cp312-abi3-win32")  # fmt: skip
     before = bench.kept
-    assert bench.refusal() == f"{name}, core-1.0-cp312-abi3-win32.whl in DIR are not what this run has of 'core'"
+    assert bench.refusal() == f"{name}, core-1.0-cp312-abi3-win32.whl in DIR are not what this run has of 'core' 1.0"
     assert bench.kept == before, "what is recorded is sent"
 
 
@@ -323,9 +323,12 @@ def test_what_an_earlier_run_may_have_sent_of_the_version_binds_what_is_given(be
             for trigger in ("start_publishing", "start_verifying", "confirm"):
                 getattr(package, trigger)()
     name = changed(bench)
-    with pytest.raises(ReleaseKitError, match=f"{name} in .* is not what this run has") as caught:
-        bench.open(sha="2" * 40)
-    assert caught.value.code is E.WHEELS_REFUSED
+    for sha in ("1" * 40, "2" * 40):  # it goes on, and is begun anew
+        with pytest.raises(ReleaseKitError, match=f"{name} in .* is not what may have been sent of") as caught:
+            bench.open(sha=sha)
+        assert caught.value.code is E.WHEELS_REFUSED
+        assert "--fresh" not in caught.value.hint, "it would be refused again"
+        assert "`releasekit clean`" in caught.value.hint
 
 
 def test_a_new_run_is_not_bound_by_what_a_finished_one_was_given(bench: Bench) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests import tiny_backend
 from tests.workspace.trees import BUILD_SYSTEM, MEMBERS, Tree, project, uv
 
-from releasekit.workspace import NoteKind
+from releasekit.workspace import NoteKind, Selection, load_workspace, select
 from releasekit.workspace.discover import find_members, read_root
+from releasekit.workspace.pyproject import InvalidWorkspaceError
 from releasekit.workspace.requirements import read_requirements
 from releasekit.workspace.uv_lock import read_lock
 
@@ -264,6 +265,17 @@ def test_dynamic_dependencies_that_no_lock_has_are_refused_with_the_command_that
 def test_what_is_not_released_may_have_dynamic_dependencies_without_a_lock(tree: Tree) -> None:
     tree.member("packages/a", "dynamic = ['dependencies']", more="")
     assert tree.load().packages["a"].requires == ()
+
+
+def test_nor_does_what_is_not_chosen_need_a_lock_unless_it_is_asked_who_requires_what_has_changed(tree: Tree) -> None:
+    tree.member("packages/a", "dynamic = ['dependencies']")
+    tree.member("packages/b")
+    for chosen in (Selection(exclude=("a",)), Selection(only=("b",))):
+        loaded = load_workspace(tree.root, lambda workspace, chosen=chosen: select(workspace, chosen))  # type: ignore[misc]
+        assert [name for name, package in loaded.packages.items() if not package.skip_reason] == ["b"]
+    since = Selection(since="v1")
+    with pytest.raises(InvalidWorkspaceError, match="known only after a build"):
+        load_workspace(tree.root, lambda workspace: select(workspace, since, ["b"]))
 
 
 @pytest.mark.parametrize(("source", "kind"), [("editable = true", "editable"), ("editable = false", "directory")])

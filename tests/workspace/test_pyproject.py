@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import pickle
 from typing import TYPE_CHECKING
 
@@ -103,3 +104,10 @@ def test_an_error_keeps_the_file_and_the_key_and_can_be_pickled(tree: Tree) -> N
 def test_keys_that_a_release_does_not_depend_on_may_hold_anything(tree: Tree) -> None:
     tree.member("packages/a", "urls = 3\nx = 1979-05-27", more="[tool.uv]\nsources = 3\n[tool.x]\ny = nan\n")
     assert tree.names() == ["a"]
+
+
+@pytest.mark.timeout(20)
+def test_a_pyproject_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pyproject.toml")
+    with pytest.raises(InvalidWorkspaceError, match="is not a regular file"):
+        read(tmp_path / "pyproject.toml")

@@ -13,22 +13,23 @@ if TYPE_CHECKING:
 
 EXPLANATIONS: Final[Mapping[E, str]] = {
     E.BUILD_FAILED: (
-        "`uv build` ended with an error; what it printed is in the message. As long as a build fails nothing more is "
-        "uploaded, unless --no-gate is given; what is uploaded already stays. Mend the package. If that takes a new "
-        "commit, start over with --fresh: what is on the index already is found there; else run the same command "
-        "again."
+        "`uv build`, `npm pack` or a script that it runs, or the package's own build command ended with an error; what "
+        "it printed is in the message. As long as a build fails nothing more is uploaded, unless --no-gate is given; "
+        "what is uploaded already stays. Mend the package. If that takes a new commit, start over with --fresh: what "
+        "is on the index already is found there; else run the same command again."
     ),
     E.BUILD_INCOMPLETE: (
-        "A build must give exactly one sdist and at least one wheel, of the version in the plan if that has one. Check "
-        "the package's build backend and where it takes its version from. What a run has recorded and then lost must "
+        "The build of a Python package must give exactly one sdist and at least one wheel, that of an npm package its "
+        "one .tgz, of the version in the plan if that has one; one that a verify command looks for, any file. Check "
+        "the build backend or command, and where it takes the version from. What a run has recorded and then lost must "
         "be built again in full: wheels that were built elsewhere are given again with --wheels."
     ),
     E.BUILD_MISMATCH: (
-        "What a built file says of itself in its metadata (METADATA in a wheel, PKG-INFO in an sdist) is not what its "
-        "name, the plan or the other files of the package say: another name, another version, other tags. Installers "
-        "and indexes refuse such files, or worse, they don't. Look where the build backend takes name and version "
-        "from. A version from git's tags that has changed since the package was first built means that tags were "
-        "made or fetched meanwhile: start over with --fresh."
+        "What a built file says of itself in its metadata (METADATA in a wheel, PKG-INFO in an sdist, package.json in "
+        "a .tgz) is not what its name, the plan or the other files of the package say: another name, another version, "
+        "other tags. Installers and indexes refuse such files, or worse, they don't. Look where the build backend "
+        "takes name and version from. A version from git's tags that has changed since the package was first built "
+        "means that tags were made or fetched meanwhile: start over with --fresh."
     ),
     E.BUILD_TIMEOUT: (
         "A build took longer than --build-timeout allows, and was killed with everything that it had started. Find "
@@ -74,11 +75,11 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "the program `dot` on PATH. .dot and .mmd need neither."
     ),
     E.INDEX_CONFLICT: (
-        "The index shows a file of this name with another sha256 than ours. One name must have one content for "
-        "ever, so nothing is overwritten and nothing is tried again. Find out who published that file; usually "
-        "the answer is a new version. What requires the package is held until then. If the index is mended, "
-        "`releasekit retry PACKAGE` has the next run try again; if theirs is right, `releasekit skip PACKAGE` after "
-        "that leaves it out. A run that begins anew remembers the conflict."
+        "The index shows a file of this name with another sha256 than ours, or a verify command ended with 4. One name "
+        "must have one content for ever, so nothing is overwritten and nothing is tried again. Find out who published "
+        "that file; usually the answer is a new version. What requires the package is held until then. If the index is "
+        "mended, `releasekit retry PACKAGE` has the next run try again; if theirs is right, `releasekit skip PACKAGE` "
+        "after that leaves it out. A run that begins anew remembers the conflict."
     ),
     E.INDEX_UNKNOWN: (
         "--index takes the name of a [[tool.uv.index]] in the workspace's pyproject.toml (of an [[index]] in its "
@@ -87,16 +88,17 @@ EXPLANATIONS: Final[Mapping[E, str]] = {
         "would use there, or a directory."
     ),
     E.INDEX_UNREADABLE: (
-        "The index was asked which files it has, and gave no usable answer. Check its url, the network and the "
-        "credentials for reading. Nothing is sent to an index that can't be read back."
+        "The index, or the verify command that stands for it, was asked which files are there, and gave no usable "
+        "answer. Check its url, the network and the credentials for reading. Nothing is sent to an index that can't be "
+        "read back."
     ),
     E.NPM_MISSING: (
         "npm workspaces are packed and published by the program npm, those with a pnpm-workspace.yaml are packed by "
         "pnpm. Put it on PATH: npm comes with Node.js, pnpm with `npm install --global pnpm` or corepack."
     ),
     E.PUBLISH_FAILED: (
-        "The upload was refused or did not get through; what uv or the system said is in the message. The next "
-        "run asks the index first and sends only what is missing."
+        "The upload was refused or did not get through; what uv, npm, a publish command or the system said is in the "
+        "message. The next run asks the index first and sends only what is missing."
     ),
     E.PUBLISH_PARTIAL: (
         "The index took some files of the package, or may have, and not the others; what it said is in the message. "

@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
-from releasekit.pipeline.ecosystem import ecosystem_of
+from releasekit.pipeline.ecosystem import ecosystem_of, others_in
 from releasekit.workspace import select
+from releasekit.workspace.notes import named
 from releasekit.workspace.pyproject import FILENAME
 from releasekit.workspace.settings import COMMAND_LINE, VERIFY
 from releasekit.workspace.tool_table import TABLE, read_root_table
@@ -46,6 +48,13 @@ def load_selected(root: Path, selection: Selection, said: Values = MappingProxyT
 
     selected = ecosystem.load(root, choose)
     _refuse_untold_versions(selected.packages.values())
+    for other, packages in others_in(root).items():
+        get_logger(__name__).warning(
+            "releasekit.workspace_ignored",
+            ecosystem=other,
+            packages=named(packages),
+            hint=f"of a directory one workspace is released, here that of {ecosystem.name}: give the other one its own",
+        )
     return selected
 
 

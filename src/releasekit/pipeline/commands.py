@@ -17,19 +17,18 @@ Who looks decides what a release is: with a verify, any files are one; without, 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from releasekit.errors import E
-from releasekit.logging import get_logger
+from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import process
+from releasekit.pipeline.call import Call, ended, printed
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.together import BuildsTogether
+from releasekit.redaction import redact
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
-from releasekit.workspace.placeholders import fill
+from releasekit.workspace.pyproject import FILENAME
+from releasekit.workspace.settings import VERIFY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -47,7 +46,8 @@ NOT_THERE: Final = 1
 CONFLICT: Final = 4
 TRY_AGAIN: Final = 75
 
-_NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
+_NOT_TO_KEEP: Final = ".gitignore"
+"""What `uv build`, and others like it, put beside what they have built."""
 
 
 class ByCommands:
@@ -82,13 +82,20 @@ class ByCommands:
         """See `Ecosystem.require_tools`."""
         self.inner.require_tools(root)
 
+    def withheld(self, root: Path) -> Mapping[str, None]:
+        """See `Ecosystem.withheld`."""
+        return self.inner.withheld(root)
+
     def choose_index(self, name: str, workspace: Workspace, *, look_only: bool = False) -> Index:
-        """See `Ecosystem.choose_index`. If commands do all of it, any name will do."""
+        """See `Ecosystem.choose_index`. If commands do all of it, any name will do, but for one with a secret in it."""
         commands = [each.settings.commands for each in workspace.packages.values() if not each.skip_reason]
         if not any(each.publish or each.verify for each in commands):
             return self.inner.choose_index(name, workspace, look_only=look_only)
         alone = all(each.publish and each.verify for each in commands)
         inner = None if alone else self.inner.choose_index(name, workspace, look_only=look_only)
+        if redact(name) != name:  # it is stored with the run and shown, and is an argument of processes
+            hint = "leave it out of the name, and have the commands take it from the environment"
+            raise ReleaseKitError(E.INDEX_UNKNOWN, f"the index {redact(name)!r} has a secret in its name", hint)
         return CommandIndex(name, workspace, inner)
 
     async def build(self, build: Build) -> None:
@@ -98,20 +105,20 @@ class ByCommands:
             return
         package, target = build.package, build.target
         given = await asyncio.to_thread(_digests, target, build.given)
-        call = _Call("build", package, package.version, build.root, target, {})
-        # Builds run other people's code: it is not shown what may publish.
-        withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
+        call = Call("build", package, package.version, build.root, target, {})
+        withheld = await asyncio.to_thread(self.withheld, build.root)
         environ = {"SOURCE_DATE_EPOCH": str(build.source_date_epoch), **withheld}
         try:
             await call.run(build.timeout, environ)
         except process.CommandTimeoutError as error:
-            message = f"the build command of {package.name!r} did not end within {build.timeout:g} s:\n{error.shown}"
+            message = f"the build command of {package.name!r} did not end within {build.timeout:g} s{printed(error)}"
             hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
             raise StepError(E.BUILD_TIMEOUT, message, hint) from error
         except process.CommandError as error:
-            message = f"the build command of {package.name!r} {_ended(error)}"
+            message = f"the build command of {package.name!r} {ended(error)}"
             hint = "mend it; if that takes a new commit, start over with `releasekit publish --fresh`"
             raise StepError(E.BUILD_FAILED, message, hint) from error
+        await asyncio.to_thread(_require_files, package.name, target)
         if given != await asyncio.to_thread(_digests, target, given):
             message = f"the build command of {package.name!r} changed or removed what --wheels gave: {', '.join(given)}"
             raise StepError(E.BUILD_MISMATCH, message, "have it leave alone what is in {out} already")
@@ -176,12 +183,16 @@ class CommandIndex:
         try:
             await self._call("verify", planned, version, expected).run(VERIFY_TIMEOUT)
         except process.CommandTimeoutError as error:
-            message = f"the verify command of {package!r} did not end within {VERIFY_TIMEOUT:g} s:\n{error.shown}"
+            message = f"the verify command of {package!r} did not end within {VERIFY_TIMEOUT:g} s{printed(error)}"
             raise TransientError(E.INDEX_UNREADABLE, message, "find out what it waits for") from error
+        except process.ProgramMissingError as error:
+            message = f"the verify command of {package!r} {ended(error)}"
+            hint = f"put it on PATH, or mend what {planned.settings.sources.get(VERIFY, FILENAME)} has as {VERIFY}"
+            raise StepError(E.INDEX_UNREADABLE, message, hint) from error
         except process.CommandError as error:
             if error.returncode == NOT_THERE:
                 return {}
-            message = f"the verify command of {package!r} {_ended(error)}"
+            message = f"the verify command of {package!r} {ended(error)}"
             if error.returncode == CONFLICT:
                 raise ConflictError(message) from error
             hint = f"it is to end with 0 (there), {NOT_THERE} (not there) or {CONFLICT} (a conflict)"
@@ -202,13 +213,13 @@ class CommandIndex:
         try:
             await self._call("publish", planned, version, artifacts).run(timeout)
         except process.CommandTimeoutError as error:
-            message = f"the publish command of {package!r} did not end within {timeout:g} s:\n{error.shown}"
+            message = f"the publish command of {package!r} did not end within {timeout:g} s{printed(error)}"
             hint = "check the network, or allow for more with --upload-timeout; the same command goes on"
             raise TransientError(E.PUBLISH_TIMEOUT, message, hint) from error
         except process.CommandError as error:
             kind = TransientError if error.returncode == TRY_AGAIN else StepError
             hint = "mend what it says and run the same command again"
-            raise kind(E.PUBLISH_FAILED, f"the publish command of {package!r} {_ended(error)}", hint) from error
+            raise kind(E.PUBLISH_FAILED, f"the publish command of {package!r} {ended(error)}", hint) from error
 
     def is_whole(self, filenames: Collection[str], package: str, version: str) -> bool:
         """See `Index.is_whole`."""
@@ -228,47 +239,22 @@ class CommandIndex:
             raise AssertionError
         return self._inner
 
-    def _call(self, step: str, package: Package, version: str, artifacts: Mapping[str, str]) -> _Call:
+    def _call(self, step: str, package: Package, version: str, artifacts: Mapping[str, str]) -> Call:
         kept = self.workspace.root / DIST_DIRECTORY / directory_name(package.name)
-        return _Call(step, package, version, self.workspace.root, kept, artifacts, self.name)
+        return Call(step, package, version, self.workspace.root, kept, artifacts, self.name)
 
 
-class _Call(NamedTuple):
-    """One call of a command."""
-
-    step: str
-    package: Package
-    version: str
-    root: Path
-    out: Path
-    artifacts: Mapping[str, str]
-    to: str = ""
-
-    async def run(self, timeout: float, environ: Mapping[str, str | None] = _NOTHING) -> None:  # noqa: ASYNC109  # see `process.run`
-        """Run it: see `process.run` for what is raised."""
-        values = {
-            "package": self.package.name,
-            "version": self.version,
-            "directory": str(self.package.directory),
-            "root": str(self.root),
-            "out": str(self.out),
-            "index": self.to,
-        }
-        files = [str(self.out / name) for name in sorted(self.artifacts)]
-        program, *arguments = fill(getattr(self.package.settings.commands, self.step), values, files)
-        if os.sep in program:
-            program = str(self.package.directory / program)
-        told = {f"RELEASEKIT_{name.upper()}": value for name, value in values.items()}
-        told["RELEASEKIT_ARTIFACTS"] = json.dumps(dict(self.artifacts), sort_keys=True)
-        command = [program, *arguments]
-        output = await process.run(command, cwd=self.package.directory, environ={**told, **environ}, timeout=timeout)
-        log = get_logger(__name__)
-        log.debug("releasekit.command_ended", package=self.package.name, step=self.step, output=process.shorten(output))
+def _require_files(package: str, directory: Path) -> None:
+    """Refuse what can't be published: a directory, and a link, behind which other bytes may be tomorrow."""
+    (directory / _NOT_TO_KEEP).unlink(missing_ok=True)
+    others = [path.name for path in directory.glob("*") if path.is_symlink() or not path.is_file()]
+    if others:
+        raise StepError(
+            E.BUILD_INCOMPLETE,
+            f"the build command of {package!r} left {', '.join(sorted(others))}, no regular file, in {directory}",
+            "have it put the files that are to be published into {out}, and nothing else",
+        )
 
 
 def _digests(directory: Path, names: Collection[str]) -> dict[str, str]:
     return {name: sha256(directory / name) for name in names if (directory / name).is_file()}
-
-
-def _ended(error: process.CommandError) -> str:
-    return f"ended with status {error.returncode}:\n{error.shown}"

@@ -6,21 +6,31 @@ Everything else of a release is the same for all of them. Each has a folder of i
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from importlib import import_module
+from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
+from releasekit.errors import ReleaseKitError
 from releasekit.pipeline.commands import ByCommands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from releasekit.pipeline.index import Index
     from releasekit.workspace import Package, Workspace
 
 
-FOLDERS: Final = ("python", "npm")
-"""The ecosystems there are; of a directory that has a workspace of several, the first is taken."""
+FOLDERS: Final[Mapping[str, Collection[str]]] = MappingProxyType(
+    {"python": ("pyproject.toml",), "npm": ("package.json", "pnpm-workspace.yaml")}
+)
+"""The ecosystems there are, with the files of which one is in the root of each workspace.
+
+Of a directory that has a workspace of several, the first is taken.
+"""
 
 
 class Build(NamedTuple):
@@ -94,6 +104,12 @@ class Ecosystem(Protocol):
             ReleaseKitError: One is missing.
         """
 
+    def withheld(self, root: Path) -> Mapping[str, None]:
+        """Name the variables by which something may be published, to be taken away: see `process.run`.
+
+        Builds run other people's code, whoever starts them: it is not shown these.
+        """
+
     async def build(self, build: Build) -> None:
         """Make a package's files.
 
@@ -143,8 +159,26 @@ class Ecosystem(Protocol):
 
 def ecosystem_of(root: Path) -> Ecosystem:
     """Tell how the packages of a directory's workspace are made and sent; the first way if it has none of any kind."""
-    found = (folder for folder in FOLDERS if _in(folder).is_in(root))  # imports no more than it must
-    return ByCommands(_in(next(found, FOLDERS[0])))
+    return ByCommands(next(_all_in(root), None) or _in(next(iter(FOLDERS))))
+
+
+def others_in(root: Path) -> Mapping[str, Collection[str]]:
+    """Name what a directory has besides, of which nothing is released: ecosystem → packages that might be.
+
+    What is unreadable in it is nobody's concern.
+    """
+    found = {}
+    for ecosystem in islice(_all_in(root), 1, None):
+        with suppress(ReleaseKitError):
+            found[ecosystem.name] = sorted(ecosystem.directories(root))
+    return {name: packages for name, packages in found.items() if packages}
+
+
+def _all_in(root: Path) -> Iterator[Ecosystem]:
+    for folder, files in FOLDERS.items():  # imports no more than it must
+        there = any(os.path.exists(root / file) for file in files)  # noqa: PTH110  # that of Path raises
+        if there and (ecosystem := _in(folder)).is_in(root):
+            yield ecosystem
 
 
 def _in(folder: str) -> Ecosystem:

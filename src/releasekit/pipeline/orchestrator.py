@@ -105,7 +105,8 @@ class Orchestrator:
                 shows no longer what an earlier process published (`E.PUBLISHED_MISSING`, `E.INDEX_CONFLICT`).
         """
         try:
-            await self._each(self.state.published_packages(), self._confirm_again)
+            if not self.state.is_finished():  # else nothing depends on it any more
+                await self._each(self.state.published_packages(), self._confirm_again)
             if self.gate:
                 await self._each(self._longest_first(BUILDING, self._building()), self._build)
                 await self._each(self._built(), self._check)

@@ -72,6 +72,10 @@ class CommandError(Exception):
         return shorten(self.output)
 
 
+class ProgramMissingError(CommandError):
+    """There is no such program: to try again would not help."""
+
+
 class CommandTimeoutError(CommandError):
     """A child process took too long, and was killed with all of its process group."""
 
@@ -110,12 +114,14 @@ async def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str | 
 
     Raises:
         CommandError: It failed, or printed more than `OUTPUT_LIMIT`, and was killed for that.
+        ProgramMissingError: There is no such program.
         CommandTimeoutError: It took longer than it may.
         asyncio.CancelledError: The caller was cancelled; the whole process group was killed first.
     """
+    if not shutil.which(command[0]):
+        text = f"{command[0]} could not be run: {os.strerror(errno.ENOENT)}, or it is no program"
+        raise ProgramMissingError(_NOT_STARTED, redact(text))
     try:
-        if not shutil.which(command[0]):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
         returncode, output = await _run(command, cwd, environ, timeout)
     except OSError as error:
         raise CommandError(_NOT_STARTED, redact(f"{command[0]} could not be run: {error}")) from error

@@ -63,8 +63,14 @@ def to_send(artifacts: Files, shown: Files, index: str) -> list[str]:
     return sorted(artifacts.keys() - shown.keys())
 
 
-def refuse_fewer(recorded: Files, built: Files, package: str) -> None:
+def refuse_fewer(recorded: Files, built: Files, package: str, *, takes_wheels: bool = True) -> None:
     """Refuse to go on with fewer files than are recorded: a wheel for another platform is not built here again.
+
+    Args:
+        recorded: What an earlier attempt built, or was given.
+        built: What the build gave now.
+        package: Whose files they are.
+        takes_wheels: Whether lost ones can be given again.
 
     Raises:
         StepError: Some are missing (`E.BUILD_INCOMPLETE`).
@@ -75,8 +81,8 @@ def refuse_fewer(recorded: Files, built: Files, package: str) -> None:
             E.BUILD_INCOMPLETE,
             f"this run has recorded {', '.join(lost)} of {package!r}, which {are} lost, "
             f"and the build did not give {them}",
-            f"run the same command again with --wheels and a directory that has {them}, or start over with "
-            "`releasekit publish --fresh`",
+            (f"run the same command again with --wheels and a directory that has {them}, or " if takes_wheels else "")
+            + "start over with `releasekit publish --fresh`",
         )
 
 

@@ -95,11 +95,12 @@ class IndexSteps:
             return built.unwanted(self.index.name)  # a crash came between its build and this
         if decide(artifacts, kept, shown, self.index.name) is not Decision.BUILD:
             return built
+        takes_wheels = self.builder.ecosystem.takes_wheels and not package.settings.commands.verify
         was_sent = package.name in await asyncio.to_thread(self.sent)
         check = (
             partial(refuse_others, artifacts, index=self.index.name)
             if was_sent
-            else partial(refuse_fewer, artifacts, package=package.name)
+            else partial(refuse_fewer, artifacts, package=package.name, takes_wheels=takes_wheels)
         )
         return await self._learned(package, await self.builder.build(package, check))
 

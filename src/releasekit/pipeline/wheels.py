@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from packaging.version import Version
 
@@ -20,6 +20,8 @@ from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python.names import release_of
 from releasekit.pipeline.python.release_files import require_release
+from releasekit.pipeline.sent import may_be_sent
+from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     from releasekit.pipeline.python.names import Release
     from releasekit.state import RunState
     from releasekit.workspace import Package
+
+_KEPT: Final = (
+    "leave --wheels out, since the run keeps what it was given first; or start over with `releasekit publish --fresh`"
+)
+_STAYS: Final = (  # to start over would not help: what may have been sent binds every run that the disk knows
+    "leave --wheels out, since what was sent first stays: other bytes take a new version; what that version lacks is "
+    "sent by the same command after `releasekit clean`, once the run is finished"
+)
 
 
 class Wheels:
@@ -75,11 +85,12 @@ class Wheels:
             known = dict(run[name].artifacts) or (digests_in(given_directory(root, name)) if root else {})
             others = sorted(file for file in given if known and known.get(file) != given[file])
             if others:
+                bound = not root or name in may_be_sent(root / STATE_FILENAME)
+                what = "may have been sent" if bound else "this run has"
                 _refuse(
-                    f"{', '.join(others)} in {self.directory} {'is' if len(others) == 1 else 'are'} not what this run "
-                    f"has of {name!r}",
-                    "leave --wheels out, since the run keeps what it was given first; or start over with "
-                    "`releasekit publish --fresh`",
+                    f"{', '.join(others)} in {self.directory} {'is' if len(others) == 1 else 'are'} not what {what} "
+                    f"of {name!r} {run[name].version}".rstrip(),
+                    _STAYS if bound else _KEPT,
                 )
 
     def keep(self, run: RunState, root: Path, *, anew: bool) -> None:

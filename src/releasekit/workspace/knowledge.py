@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import InvalidWorkspaceError
 from releasekit.workspace.requirements import read_build_requirements, read_requirements
+from releasekit.workspace.select import UNCHANGED
 from releasekit.workspace.uv_lock import LOCK_FILENAME, RELOCK, read_lock
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.workspace.discover import Member
+    from releasekit.workspace.load import Package
     from releasekit.workspace.requirements import Requirements, Wanted
     from releasekit.workspace.uv_lock import Lock
 
@@ -34,11 +36,13 @@ class Knowledge(NamedTuple):
         wanted: Member → what it asks for.
         to_build: Member → what it asks for to be built.
         notes: Where the lock differs, and what it says that matters to users.
+        unknown: Member → why it is not known what it asks for, and is taken for nothing: see `refuse_unknown`.
     """
 
     wanted: Mapping[str, Requirements]
     to_build: Mapping[str, tuple[Wanted, ...]]
     notes: tuple[Note, ...]
+    unknown: Mapping[str, InvalidWorkspaceError]
 
 
 def know(root: Path, members: Mapping[str, Member], released: Collection[str]) -> Knowledge:
@@ -50,15 +54,17 @@ def know(root: Path, members: Mapping[str, Member], released: Collection[str]) -
         released: The members that are to be released; of others nothing is noted, and what can't be known is left out.
 
     Raises:
-        InvalidWorkspaceError: Something can't be read, or is not known without a build.
+        InvalidWorkspaceError: Something can't be read.
     """
     lock = read_lock(root)
-    wanted, notes = {}, []
+    wanted, notes, unknown = {}, [], {}
     for name, member in members.items():
         stated = read_requirements(member)
         place = member.directory.relative_to(root).as_posix()
         locked = lock.requirements(name, place) if lock else None
-        wanted[name] = _choose(member, stated, locked, has_lock=lock is not None, released=name in released)
+        wanted[name] = _choose(member, stated, locked)
+        if locked is None and name in released and _DEPENDENCIES in member.project.dynamic:
+            unknown[name] = _not_known(member, has_lock=lock is not None)
         if lock and name in released:
             differences = "; ".join(_differences(name, member, stated, locked, members))
             if differences:
@@ -69,29 +75,48 @@ def know(root: Path, members: Mapping[str, Member], released: Collection[str]) -
             _differs(name, f"is a member in {LOCK_FILENAME}, but not in the workspace")
             for name in sorted(lock.members - members.keys())
         )
-    return Knowledge(wanted, {name: read_build_requirements(members[name]) for name in released}, tuple(notes))
+    to_build = {name: read_build_requirements(members[name]) for name in released}
+    return Knowledge(wanted, to_build, tuple(notes), unknown)
 
 
-def _choose(
-    member: Member, stated: Requirements, locked: Requirements | None, *, has_lock: bool, released: bool
-) -> Requirements:
+def refuse_unknown(unknown: Mapping[str, InvalidWorkspaceError], packages: Mapping[str, Package]) -> None:
+    """Refuse to go on without knowing what a package asks for, unless that matters to nobody.
+
+    It matters if the package is to be released; and if it is asked what requires that which has changed.
+
+    Args:
+        unknown: See `Knowledge`.
+        packages: Those of the workspace, of which what is not chosen has a reason.
+
+    Raises:
+        InvalidWorkspaceError: It matters.
+    """
+    by_change = any(package.skip_reason.startswith(UNCHANGED) for package in packages.values())
+    for name, error in unknown.items():
+        if by_change or not packages[name].skip_reason:
+            raise error
+
+
+def _choose(member: Member, stated: Requirements, locked: Requirements | None) -> Requirements:
     dynamic = member.project.dynamic
-    if locked:
-        return replace(
-            stated,
-            runtime=locked.runtime if _DEPENDENCIES in dynamic else stated.runtime,
-            extras=locked.extras if _EXTRAS in dynamic else stated.extras,
-        )
-    if _DEPENDENCIES in dynamic and released:
-        where = f"{LOCK_FILENAME} does not have the package" if has_lock else f"there is no {LOCK_FILENAME}"
-        raise InvalidWorkspaceError(
-            member.path,
-            "project.dynamic",
-            f"has {_DEPENDENCIES!r}, which is known only after a build, and {where}",
-            f"run `{RELOCK}`, which finds them out, or write them down as project.{_DEPENDENCIES}; a package that is "
-            "not released may set tool.uv.package = false",
-        )
-    return stated
+    if not locked:
+        return stated
+    return replace(
+        stated,
+        runtime=locked.runtime if _DEPENDENCIES in dynamic else stated.runtime,
+        extras=locked.extras if _EXTRAS in dynamic else stated.extras,
+    )
+
+
+def _not_known(member: Member, *, has_lock: bool) -> InvalidWorkspaceError:
+    where = f"{LOCK_FILENAME} does not have the package" if has_lock else f"there is no {LOCK_FILENAME}"
+    return InvalidWorkspaceError(
+        member.path,
+        "project.dynamic",
+        f"has {_DEPENDENCIES!r}, which is known only after a build, and {where}",
+        f"run `{RELOCK}`, which finds them out, or write them down as project.{_DEPENDENCIES}; or leave the package "
+        "out, with --exclude",
+    )
 
 
 def _differences(

@@ -18,7 +18,7 @@ from releasekit.workspace.dynamic import reads_git
 from releasekit.workspace.edges import connect, hard_edges
 from releasekit.workspace.graph import CycleError
 from releasekit.workspace.indexes import read_indexes
-from releasekit.workspace.knowledge import know
+from releasekit.workspace.knowledge import know, refuse_unknown
 from releasekit.workspace.notes import Note, NoteKind, named
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, InvalidWorkspaceError
 from releasekit.workspace.select import REASONS
@@ -40,7 +40,7 @@ BY_PACKAGE_JSON: Final = "its package.json "
 """How the reasons begin for which a package.json says that a package is not to be released."""
 
 _NOT_BUILT: Final = "it has no [build-system], so uv does not build it"
-_EXCLUDES_ITSELF: Final = "tool.releasekit.exclude is true"
+EXCLUDES_ITSELF: Final = "tool.releasekit.exclude is true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,9 @@ def _load(root: Path, choose: Callable[[Workspace], Workspace] | None) -> Worksp
     workspace = Workspace(root, MappingProxyType(packages), *read_indexes(root, content))
     known = know(root, members, _released(workspace))
     workspace = replace(workspace, notes=known.notes)
-    return arrange(workspace, known.wanted, known.to_build, choose)
+    workspace = arrange(workspace, known.wanted, known.to_build, choose)
+    refuse_unknown(known.unknown, workspace.packages)
+    return workspace
 
 
 def arrange(
@@ -252,12 +254,12 @@ def _skip_reason(member: Member, settings: Settings) -> str:
         return f"{_HAS_CLASSIFIER} {private!r}"
     if is_package is None and member.content.build_system is None:
         return _NOT_BUILT
-    return _EXCLUDES_ITSELF if settings.exclude else ""
+    return EXCLUDES_ITSELF if settings.exclude else ""
 
 
 def is_left_out(reason: str) -> bool:
     """Tell whether a package was skipped by what is asked for or its pyproject.toml says, not by hand or the index."""
-    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, _EXCLUDES_ITSELF, BY_PACKAGE_JSON, *REASONS))
+    return reason.startswith((_NO_PACKAGE, _HAS_CLASSIFIER, _NOT_BUILT, EXCLUDES_ITSELF, BY_PACKAGE_JSON, *REASONS))
 
 
 def _refuse_dynamic(member: Member) -> None:

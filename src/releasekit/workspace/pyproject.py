@@ -150,6 +150,8 @@ def read_toml(path: Path, kind: type[T], parse: Callable[[str], Any] = tomli.loa
         InvalidWorkspaceError: It can't be read, or is something else.
     """
     try:
+        if not path.is_file() and path.exists() and not path.is_dir():  # to open a pipe would last for ever
+            raise InvalidWorkspaceError(path, "", "is not a regular file")
         text = path.read_bytes().decode("utf-8-sig")  # uv accepts a byte order mark too
         return codec.convert(parse(text), kind)
     except (FileNotFoundError, NotADirectoryError):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _NOT_AMONG: Final = "it is not among --only "
 _EXCLUDED: Final = "it is excluded by "
-_UNCHANGED: Final = "it has not changed since "
-REASONS: Final = (_NOT_AMONG, _EXCLUDED, _UNCHANGED)
+UNCHANGED: Final = "it has not changed since "
+REASONS: Final = (_NOT_AMONG, _EXCLUDED, UNCHANGED)
 """How the reasons begin for which this module leaves a package out."""
 
 
@@ -92,7 +92,7 @@ def _reason(name: str, selection: Selection, touched: Collection[str], spell: Ca
     if selection.only and not any(fnmatchcase(name, spell(each)) for each in selection.only):
         return f"{_NOT_AMONG}{', '.join(selection.only)}"
     if selection.since and name not in touched:
-        return f"{_UNCHANGED}{selection.since}"
+        return f"{UNCHANGED}{selection.since}"
     return ""
 
 

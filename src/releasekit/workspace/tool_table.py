@@ -14,9 +14,11 @@ from math import isnan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from msgspec import Struct, field
+
 from releasekit.errors import E, ReleaseKitError
 from releasekit.workspace.placeholders import problem_of
-from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError, read
+from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError, read, read_toml
 from releasekit.workspace.settings import ALLOW_DIRTY, EXCLUDE, SECONDS, STEPS, Commands
 
 if TYPE_CHECKING:
@@ -77,6 +79,33 @@ def read_root_table(root: Path) -> RootTable:
         else:
             raise _unknown(path, key, {*OF_THE_RUN, *_OF_A_PACKAGE}, _ROOT_HINT)
     return RootTable(MappingProxyType(of_packages), MappingProxyType(of_the_run))
+
+
+class _Tool(Struct):
+    releasekit: Any = {}
+
+
+class _Tables(Struct):
+    """Of a pyproject.toml what matters here: the rest may be of a project that is no member."""
+
+    tool: _Tool = field(default_factory=_Tool)
+
+
+def read_member_table(path: Path) -> Values:
+    """Read the table of a member that is none of uv's: its pyproject.toml need not be there.
+
+    Args:
+        path: That file.
+
+    Raises:
+        ReleaseKitError: It can't be read (`E.WORKSPACE_INVALID`), or says what a member can't: see
+            `check_member_table`.
+    """
+    try:
+        table = read_toml(path, _Tables).tool.releasekit
+    except (FileNotFoundError, NotADirectoryError):
+        return MappingProxyType({})
+    return check_member_table(path, table)
 
 
 def check_member_table(path: Path, table: object) -> Values:

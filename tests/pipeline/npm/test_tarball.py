@@ -97,7 +97,9 @@ def test_files_of_a_release_must_not_be_packed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"PK", gzip.compress(b"x"), gzip.compress(b"x" * 2000), b"\x1f\x8b" + b"\0" * 100]
+    "data",
+    [b"", b"PK", gzip.compress(b"x"), gzip.compress(b"x" * 2000), b"\x1f\x8b" + b"\0" * 100],
+    ids=["nothing", "of a zip", "one byte", "many bytes", "no gzip"],  # gzip's bytes tell the time
 )
 def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
     tmp_path.joinpath(NAME).write_bytes(data)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.npm_trees import ROOT, member, workspace, write
 
 from releasekit.errors import E, ReleaseKitError
@@ -316,6 +317,10 @@ def test_a_directory_tells_what_kind_of_workspace_it_is(tmp_path: Path, files: d
     assert ecosystem_of(write(tmp_path, files)).name == ecosystem
 
 
+def test_a_directory_that_there_can_not_be_is_a_workspace_of_python_that_is_not_there(tmp_path: Path) -> None:
+    assert ecosystem_of(tmp_path / ("a" * 300)).name == "Python"
+
+
 def test_the_directories_of_what_may_be_published_are_told_even_if_it_can_not_be_now(tmp_path: Path) -> None:
     circle = (member("a", dependencies={"b": "*"}), member("b", dependencies={"a": "*"}))
     workspace(tmp_path, *circle, {"name": "c"}, member("d", private=True))
@@ -358,3 +363,53 @@ def test_every_package_has_a_directory_for_its_files_of_its_own(tmp_path: Path) 
 def test_four_hundred_packages_are_read_in_well_under_a_second(tmp_path: Path) -> None:
     workspace(tmp_path, *(member(f"p{n}", dependencies={f"p{n - 1}": "*"} if n % 20 else {}) for n in range(400)))
     assert len(load_workspace(tmp_path).packages) == 401
+
+
+def test_a_member_may_have_settings_of_its_own_in_a_pyproject_that_need_not_be_of_a_python_project(
+    tmp_path: Path,
+) -> None:
+    workspace(tmp_path, member("core"), member("inner"), member("top"))
+    write(
+        tmp_path,
+        {
+            "pyproject.toml": '[tool.releasekit]\nbuild-timeout = 7\nsteps.verify = ["verify"]\n',
+            "packages/core/pyproject.toml": '[project]\nname = 1\n[tool.releasekit.steps]\nbuild = ["make"]\n',
+            "packages/inner/pyproject.toml": "[tool.releasekit]\nexclude = true\n",
+        },
+    )
+
+    found = load_selected(tmp_path, Selection()).packages
+
+    assert found["core"].settings.commands.build == ("make",)
+    assert found["core"].settings.sources["steps.build"] == "packages/core/pyproject.toml"
+    assert [each.settings.build_timeout for each in found.values()] == [7] * 4
+    assert (found["inner"].skip_reason, found["top"].skip_reason) == ("tool.releasekit.exclude is true", "")
+    assert is_left_out(found["inner"].skip_reason)
+
+
+@pytest.mark.parametrize(("text", "code"), [("excluded = true", E.CONFIG_INVALID), ("=", E.WORKSPACE_INVALID)])
+def test_settings_of_a_member_that_are_wrong_are_refused(tmp_path: Path, text: str, code: E) -> None:
+    workspace(tmp_path, member("core"))
+    write(tmp_path, {"packages/core/pyproject.toml": f"[tool.releasekit]\n{text}\n"})
+    with pytest.raises(ReleaseKitError, match=r"packages/core/pyproject\.toml") as caught:
+        load_workspace(tmp_path)
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize(("fields", "ignored"), [({}, ["core"]), ({"private": True}, []), ({"name": 7}, [])])
+def test_what_a_directory_has_besides_its_workspace_is_warned_of_if_it_could_be_published(
+    tmp_path: Path, fields: dict[str, Any], ignored: list[str]
+) -> None:
+    workspace(tmp_path, member("core"))
+    write(
+        tmp_path,
+        {
+            "pyproject.toml": '[project]\nname = "tools"\nversion = "1"\n',
+            "packages/core/package.json": member("core") | fields,
+        },
+    )
+
+    with capture_logs() as logs:
+        assert [*load_selected(tmp_path, Selection()).packages] == ["tools"]
+
+    assert [log["packages"] for log in logs if log["event"] == "releasekit.workspace_ignored"] == ignored

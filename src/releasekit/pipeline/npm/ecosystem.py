@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline.directory_index import find_directory
-from releasekit.pipeline.npm import members, names, pack, tarball, workspace
+from releasekit.pipeline.npm import members, names, pack, programs, tarball, workspace
 from releasekit.pipeline.npm.programs import config_files, find_npm, find_pnpm
 from releasekit.pipeline.npm.provided import refuse_missing
 from releasekit.pipeline.npm.registry import NPM, Registry
@@ -73,6 +73,10 @@ class Npm:
         find_npm()
         if members.uses_pnpm(root):
             find_pnpm()
+
+    def withheld(self, root: Path) -> Mapping[str, None]:
+        """See `Ecosystem.withheld`."""
+        return programs.withheld(root)
 
     async def build(self, build: Build) -> None:
         """See `Ecosystem.build`."""

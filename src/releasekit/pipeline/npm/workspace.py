@@ -17,9 +17,12 @@ from releasekit.pipeline.npm import names
 from releasekit.pipeline.npm.members import find_members
 from releasekit.workspace import Package, Workspace
 from releasekit.workspace.graph import CycleError
-from releasekit.workspace.load import BY_PACKAGE_JSON, absolute, arrange
+from releasekit.workspace.load import BY_PACKAGE_JSON, EXCLUDES_ITSELF, absolute, arrange
+from releasekit.workspace.pyproject import FILENAME as SETTINGS_FILENAME
 from releasekit.workspace.pyproject import InvalidWorkspaceError
 from releasekit.workspace.requirements import Requirements, Wanted
+from releasekit.workspace.settings import Settings
+from releasekit.workspace.tool_table import read_member_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,12 +50,12 @@ def load_workspace(root: Path, choose: Callable[[Workspace], Workspace] | None =
 
     Raises:
         ReleaseKitError: There is no workspace (`E.WORKSPACE_NOT_FOUND`), it can't be released as it is written
-            (`E.WORKSPACE_INVALID`), or those of its packages that are to be released require each other
-            (`E.WORKSPACE_CYCLE`).
+            (`E.WORKSPACE_INVALID`) or as a member's `[tool.releasekit]` says (`E.CONFIG_INVALID`), or those of its
+            packages that are to be released require each other (`E.WORKSPACE_CYCLE`).
     """
     root = absolute(root)
     members = find_members(root)
-    packages = MappingProxyType({name: _package(name, member) for name, member in members.items()})
+    packages = MappingProxyType({name: _package(root, name, member) for name, member in members.items()})
     wanted = {name: _requirements(member.content) for name, member in members.items()}
     try:
         workspace = Workspace(root, packages, MappingProxyType({}), CONFIG_FILENAME)
@@ -75,15 +78,25 @@ def load_workspace(root: Path, choose: Callable[[Workspace], Workspace] | None =
     return replace(workspace, packages=MappingProxyType(built), notes=notes)
 
 
-def _package(name: str, member: Member) -> Package:
-    reason = _skip_reason(member.content)
-    return Package(name, _version(member, reason), member.path.parent, skip_reason=reason)
+def _package(root: Path, name: str, member: Member) -> Package:
+    settings = _settings(root, member.path.parent)
+    reason = _skip_reason(member.content, settings)
+    return Package(name, _version(member, reason), member.path.parent, skip_reason=reason, settings=settings)
 
 
-def _skip_reason(content: PackageJson) -> str:
+def _settings(root: Path, directory: Path) -> Settings:
+    if directory == root:
+        return Settings()  # its table speaks of all
+    path = directory / SETTINGS_FILENAME
+    return Settings().overlaid(read_member_table(path), path.relative_to(root).as_posix())
+
+
+def _skip_reason(content: PackageJson, settings: Settings) -> str:
     if content.private:
         return _PRIVATE
-    return "" if content.version else _NO_VERSION
+    if not content.version:
+        return _NO_VERSION
+    return EXCLUDES_ITSELF if settings.exclude else ""
 
 
 def _version(member: Member, reason: str) -> str:

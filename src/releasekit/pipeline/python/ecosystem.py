@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _FEW: Final = 4  # if fewer than a quarter of all are wanted, the others are not worth building
 _PATIENCE: Final = 10.0  # seconds for uv to say its version
+_MAY_PUBLISH: Final = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD")
 _NOT_TO_KEEP: Final = (".gitignore", CONSTRAINTS_FILENAME)  # uv adds the first, and only newer ones can be told not to
 
 
@@ -69,6 +70,10 @@ class Python:
         """See `Ecosystem.require_tools`."""
         process.find_uv()
 
+    def withheld(self, root: Path) -> Mapping[str, None]:  # noqa: ARG002  # as the protocol has it
+        """See `Ecosystem.withheld`."""
+        return dict.fromkeys(_MAY_PUBLISH)
+
     async def build(self, build: Build) -> None:
         """See `Ecosystem.build`. What of an sdist and a wheel is there already is not made again."""
         sdists = [name for name in build.given if not name.endswith(".whl")]
@@ -78,7 +83,7 @@ class Python:
         source = build.target / sdists[0] if sdists else build.package.directory
         offered = await asyncio.to_thread(offer_built, build.package, build.kept, build.target)
         command = [process.find_uv(), "build", *kind, "--out-dir", str(build.target), *offered.arguments, str(source)]
-        environ = {**_environ(build.source_date_epoch), **offered.environ}
+        environ = {**self._environ(build), **offered.environ}
         name = build.package.name
         try:
             await process.run(command, cwd=build.root, environ=environ, timeout=build.timeout)
@@ -112,8 +117,7 @@ class Python:
         """See `BuildsTogether`."""
         command = [process.find_uv(), "build", "--all-packages", "--out-dir", str(builds.target)]
         try:
-            environ = _environ(builds.source_date_epoch)
-            await process.run(command, cwd=builds.root, environ=environ, timeout=builds.timeout)
+            await process.run(command, cwd=builds.root, environ=self._environ(builds), timeout=builds.timeout)
         except process.CommandError as error:
             raise StepError(E.BUILD_FAILED, f"uv build --all-packages failed:\n{error.shown}") from error
         built: dict[str, list[str]] = {}
@@ -148,9 +152,7 @@ class Python:
                 "it with auditwheel, and give it by --wheels",
             )
 
-
-def _environ(source_date_epoch: int) -> dict[str, str | None]:
-    # Builds run other people's code: it is not shown what may publish.
-    withheld = dict.fromkeys(("UV_PUBLISH_TOKEN", "UV_PUBLISH_USERNAME", "UV_PUBLISH_PASSWORD"))
-    # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
-    return {"SOURCE_DATE_EPOCH": str(source_date_epoch), **withheld, **process.ELSEWHERE}
+    def _environ(self, build: Build | AllBuilds) -> dict[str, str | None]:
+        # UV_CONFIG_FILE stays: it may name the index that build requirements come from.
+        epoch = str(build.source_date_epoch)
+        return {"SOURCE_DATE_EPOCH": epoch, **self.withheld(build.root), **process.ELSEWHERE}

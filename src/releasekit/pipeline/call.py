@@ -1,0 +1,75 @@
+"""One call of a user's own command: what it is given, and how its end is told."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from releasekit.logging import get_logger
+from releasekit.pipeline import process
+from releasekit.workspace.placeholders import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from releasekit.workspace import Package
+
+_NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
+
+
+class Call(NamedTuple):
+    """One call of a command.
+
+    Attributes:
+        step: Which of the package's commands.
+        package: The package.
+        version: Its version; empty if only its build tells it, and has not yet.
+        root: The workspace.
+        out: Where its files are made, or kept.
+        artifacts: The files that it is about, with their sha256.
+        to: What the user calls the index; empty for a build.
+    """
+
+    step: str
+    package: Package
+    version: str
+    root: Path
+    out: Path
+    artifacts: Mapping[str, str]
+    to: str = ""
+
+    async def run(self, timeout: float, environ: Mapping[str, str | None] = _NOTHING) -> None:  # noqa: ASYNC109  # see `process.run`
+        """Run it: see `process.run` for what is raised."""
+        values = {
+            "package": self.package.name,
+            "version": self.version,
+            "directory": str(self.package.directory),
+            "root": str(self.root),
+            "out": str(self.out),
+            "index": self.to,
+        }
+        files = [str(self.out / name) for name in sorted(self.artifacts)]
+        program, *arguments = fill(getattr(self.package.settings.commands, self.step), values, files)
+        if os.sep in program:
+            program = str(self.package.directory / program)
+        told = {f"RELEASEKIT_{name.upper()}": value for name, value in values.items()}
+        told["RELEASEKIT_ARTIFACTS"] = json.dumps(dict(self.artifacts), sort_keys=True)
+        command = [program, *arguments]
+        output = await process.run(command, cwd=self.package.directory, environ={**told, **environ}, timeout=timeout)
+        log = get_logger(__name__)
+        log.debug("releasekit.command_ended", package=self.package.name, step=self.step, output=process.shorten(output))
+
+
+def ended(error: process.CommandError) -> str:
+    """Say how a command ended that failed."""
+    if isinstance(error, process.ProgramMissingError):
+        return f"did not begin: {error.shown}"
+    return f"ended with status {error.returncode}{printed(error)}"
+
+
+def printed(error: process.CommandError) -> str:
+    """Give what it printed, to stand behind that."""
+    return f":\n{error.shown}" if error.output else ", and printed nothing"
