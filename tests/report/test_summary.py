@@ -143,8 +143,9 @@ def test_a_publish_that_is_killed_before_its_run_begins_leaves_none(workspace: W
 
 
 def test_a_run_that_can_not_be_confirmed_any_more_is_not_complete(workspace: Workspace) -> None:
-    workspace.releasekit(*OUT)
-    (workspace.root / "out" / "aurora_net-0.9.3.tar.gz").unlink()
+    workspace.killed_at("published", 0, *OUT, "--jobs", "1")
+    published = next(name for name, status in workspace.statuses().items() if status == "published")
+    next((workspace.root / "out").glob(f"{published.replace('-', '_')}-*.tar.gz")).unlink()
 
     assert workspace.releasekit(*OUT, "--verify-timeout", "0.1").returncode == 4
     assert not (workspace.root / SUMMARY_FILENAME).exists()

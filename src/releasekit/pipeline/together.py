@@ -13,6 +13,7 @@ import shutil
 import weakref
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
+from releasekit.errors import headline
 from releasekit.logging import get_logger
 from releasekit.pipeline.outcome import StepError
 from releasekit.state.beside import DIST_DIRECTORY
@@ -122,7 +123,7 @@ class Together:
                 remove()
                 raise
         except (StepError, OSError) as error:
-            get_logger(__name__).info("releasekit.builds_parted", reason=str(error))
+            get_logger(__name__).info("releasekit.builds_parted", reason=headline(str(error)))
             return {}
 
 
