@@ -21,6 +21,7 @@ import msgspec
 T = TypeVar("T")
 
 _ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_TOO_MANY_DIGITS: Final = "has a number with too many digits"
 _PLACE: Final = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
 
 
@@ -67,7 +68,7 @@ def decode(data: bytes) -> Any:  # noqa: ANN401  # any JSON
     except CodecError:
         raise
     except ValueError:  # Python's own limit on the digits of a number
-        raise CodecError("", "has a number with too many digits") from None
+        raise CodecError("", _TOO_MANY_DIGITS) from None
     return value
 
 
@@ -85,13 +86,13 @@ def convert(value: Any, wanted: type[T], place: str = "") -> T:  # noqa: ANN401 
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        message = str(error)
+        message = str(error) or _TOO_MANY_DIGITS  # before Python 3.11.4 msgspec could not say it
         found = _PLACE.search(message)
         inner = found["place"] if found else ""
         problem = (message[: found.start()] if found else message).replace("missing required", "misses the required")
         raise CodecError(".".join(filter(None, (place, inner))), problem[0].lower() + problem[1:]) from None
     except ValueError:  # msgspec prints the number, and Python refuses to
-        raise CodecError(place, "has a number with too many digits") from None
+        raise CodecError(place, _TOO_MANY_DIGITS) from None
 
 
 def encode(value: Any) -> bytes:  # noqa: ANN401  # any JSON

@@ -115,8 +115,11 @@ class Orchestrator:
             else:
                 todo = self._longest_first(IN_FLIGHT)
                 await self._each(todo, self._build, self._requirements, self._check, self._release)
-        except* ReleaseKitError as errors:
-            raise _first(errors) from None
+        except BaseExceptionGroup as errors:  # not except*: what that raises is a group again before Python 3.11.4
+            foreseen, others = errors.split(ReleaseKitError)
+            if others or not foreseen:
+                raise
+            raise _first(foreseen) from None
         finally:
             if self._end_of_grace:
                 self._end_of_grace.cancel()
