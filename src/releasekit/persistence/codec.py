@@ -85,14 +85,13 @@ def convert(value: Any, wanted: type[T], place: str = "") -> T:  # noqa: ANN401 
     """
     try:
         return msgspec.convert(value, wanted)
-    except msgspec.ValidationError as error:
-        message = str(error) or _TOO_MANY_DIGITS  # before Python 3.11.4 msgspec could not say it
+    except (msgspec.ValidationError, ValueError) as error:
+        # Of a number of too many digits, which it would print, Python tells, or before 3.11.4 nobody.
+        message = (isinstance(error, msgspec.ValidationError) and str(error)) or _TOO_MANY_DIGITS
         found = _PLACE.search(message)
         inner = found["place"] if found else ""
         problem = (message[: found.start()] if found else message).replace("missing required", "misses the required")
         raise CodecError(".".join(filter(None, (place, inner))), problem[0].lower() + problem[1:]) from None
-    except ValueError:  # msgspec prints the number, and Python refuses to
-        raise CodecError(place, _TOO_MANY_DIGITS) from None
 
 
 def encode(value: Any) -> bytes:  # noqa: ANN401  # any JSON
