@@ -158,7 +158,7 @@ def test_a_published_file_that_is_gone_is_for_a_person_to_decide(workspace: Work
     kept = gone.read_bytes()
     gone.unlink()
 
-    stopped = workspace.releasekit(*OUT, "--verify-timeout", "0.1")
+    stopped = workspace.releasekit(*OUT, "--verify-timeout", "2")
 
     assert stopped.returncode == CONFLICT
     assert gone.name in stopped.stderr
@@ -168,7 +168,7 @@ def test_a_published_file_that_is_gone_is_for_a_person_to_decide(workspace: Work
     assert workspace.releasekit(*OUT).returncode == 0
     gone.unlink()
     assert workspace.releasekit(*OUT).returncode == 0
-    asked = workspace.releasekit(*OUT, "--dry-run", "--verify-timeout", "0.1")
+    asked = workspace.releasekit(*OUT, "--dry-run", "--verify-timeout", "2")
     assert asked.returncode == CONFLICT
     assert gone.name in asked.stdout
 

@@ -230,7 +230,7 @@ def test_what_stopped_the_whole_release_is_in_its_report(workspace: Workspace) -
     for file in (workspace.root / "out").glob("aurora_core-*"):
         file.unlink()
 
-    stopped = workspace.releasekit(*OUT, "--no-gate", "--verify-timeout", "0.1", "--report", "report.html")
+    stopped = workspace.releasekit(*OUT, "--no-gate", "--verify-timeout", "2", "--report", "report.html")
 
     assert "RK-PUBLISHED-MISSING" in stopped.stderr
     told = (workspace.root / "report.html").read_text("utf-8")

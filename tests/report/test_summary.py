@@ -147,5 +147,5 @@ def test_a_run_that_can_not_be_confirmed_any_more_is_not_complete(workspace: Wor
     published = next(name for name, status in workspace.statuses().items() if status == "published")
     next((workspace.root / "out").glob(f"{published.replace('-', '_')}-*.tar.gz")).unlink()
 
-    assert workspace.releasekit(*OUT, "--verify-timeout", "0.1").returncode == 4
+    assert workspace.releasekit(*OUT, "--verify-timeout", "2").returncode == 4
     assert not (workspace.root / SUMMARY_FILENAME).exists()
