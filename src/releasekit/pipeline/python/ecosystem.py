@@ -101,7 +101,7 @@ class Python:
     async def is_faster_together(self, packages: Mapping[str, Package], wanted: Collection[str]) -> bool:
         """See `BuildsTogether`. So it is if uv builds all of them itself: what takes the time is to start uv.
 
-        Where it runs other build backends, one process takes them one after the other.
+        Where it runs other build backends, the builds take the time, and a crash in one process would lose them all.
         """
         needed = [each.built_by_uv for each in packages.values() if each.built_by_uv is not None]
         if not all(needed) or len(wanted) < 2 or len(wanted) * _FEW < len(needed):  # noqa: PLR2004  # one is alone
