@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from releasekit.errors import headline
 from releasekit.logging import get_logger
+from releasekit.pipeline.once import Once
 from releasekit.pipeline.outcome import StepError
 from releasekit.state.beside import DIST_DIRECTORY
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from releasekit.workspace import Package
 
-_STEM: Final = ".together-"  # a dot first: no package can be called so
+SCRATCH: Final = ".together-"
+"""How the directories begin that packages share while they are built: a dot first, as no package can be called."""
 
 
 class AllBuilds(NamedTuple):
@@ -76,9 +78,9 @@ class Together:
         self._packages = packages
         self._wanted = {*wanted}
         dist = builds.root / DIST_DIRECTORY
-        self._builds = builds._replace(target=dist / f"{_STEM}{secrets.token_hex(8)}")
+        self._builds = builds._replace(target=dist / f"{SCRATCH}{secrets.token_hex(8)}")
         self._all = frozenset(wanted)
-        self._building: asyncio.Task[Mapping[str, Collection[str]]] | None = None
+        self._built: Once[Mapping[str, Collection[str]]] = Once()
 
     async def take(self, package: str, target: Path) -> bool:
         """Move the files of a package into a directory; False if it must be built alone.
@@ -90,17 +92,7 @@ class Together:
         if package not in self._wanted:
             return False
         self._wanted.discard(package)  # a second build of it is not to have the files of the first
-        if not self._building:
-            self._building = asyncio.get_running_loop().create_task(self._build())
-        building = self._building
-        try:
-            built = await asyncio.shield(building)
-        except asyncio.CancelledError:
-            while not building.done():
-                building.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([building])
-            raise
+        built = await self._built.get(self._build)
         for name in built.get(package, ()):
             (self._builds.target / name).rename(target / name)
         with contextlib.suppress(OSError):  # until all was taken it is not empty
@@ -133,5 +125,5 @@ def remove_leftovers(root: Path) -> None:
     Args:
         root: The workspace.
     """
-    for leftover in (root / DIST_DIRECTORY).glob(f"{_STEM}*"):
+    for leftover in (root / DIST_DIRECTORY).glob(f"{SCRATCH}*"):
         shutil.rmtree(leftover, ignore_errors=True)
