@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.pipeline.ecosystem import Ecosystem
+    from releasekit.pipeline.environments import Environments
     from releasekit.pipeline.together import Together
     from releasekit.workspace import Package
 
@@ -44,15 +45,23 @@ class Builder:
             time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
         ecosystem: How they are built.
         together: Has perhaps built a package already.
+        environments: Has perhaps one for a package that others are built in too.
     """
 
     def __init__(
-        self, root: Path, source_date_epoch: int, ecosystem: Ecosystem, *, together: Together | None = None
+        self,
+        root: Path,
+        source_date_epoch: int,
+        ecosystem: Ecosystem,
+        *,
+        together: Together | None = None,
+        environments: Environments | None = None,
     ) -> None:
         self.root = root
         self.source_date_epoch = source_date_epoch
         self.ecosystem = ecosystem
         self._together = together
+        self._environments = environments
 
     def directory(self, package: str) -> Path:
         """Say where a package's built files are kept."""
@@ -99,9 +108,10 @@ class Builder:
         try:
             await asyncio.to_thread(_remove, final.parent, f"{stem}*")
             given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
-            if given or not (self._together and await self._together.take(package.name, fresh)):
-                epoch, timeout = self.source_date_epoch, package.settings.build_timeout
-                await self.ecosystem.build(Build(package, self.root, fresh, given, self.directory, epoch, timeout))
+            epoch, timeout = self.source_date_epoch, package.settings.build_timeout
+            build = Build(package, self.root, fresh, given, self.directory, epoch, timeout)
+            if given or not await self._is_built(build):
+                await self.ecosystem.build(build)
             return await asyncio.to_thread(self._keep, package, fresh, final, check)
         except OSError as error:
             message = f"what was built of {package.name!r} could not be stored: {error}"
@@ -109,6 +119,12 @@ class Builder:
             raise StepError(E.FILE_FAILED, message, hint) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+    async def _is_built(self, build: Build) -> bool:
+        """Try the shorter ways."""
+        if self._together and await self._together.take(build.package.name, build.target):
+            return True
+        return bool(self._environments and await self._environments.build(build))
 
     def _keep(
         self, package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None

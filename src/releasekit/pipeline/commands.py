@@ -23,6 +23,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import process
 from releasekit.pipeline.call import Call, ended, printed
 from releasekit.pipeline.directory_index import sha256
+from releasekit.pipeline.environments import SharesEnvironments
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.together import BuildsTogether
 from releasekit.redaction import redact
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.pipeline.ecosystem import Build, Ecosystem
+    from releasekit.pipeline.environments import Environment
     from releasekit.pipeline.index import Index
     from releasekit.pipeline.together import AllBuilds
     from releasekit.workspace import Package, Workspace
@@ -135,6 +137,13 @@ class ByCommands:
     async def build_together(self, builds: AllBuilds) -> Mapping[str, Collection[str]]:
         """See `BuildsTogether`."""
         return await self.inner.build_together(builds) if isinstance(self.inner, BuildsTogether) else {}
+
+    def environments(
+        self, root: Path, packages: Mapping[str, Package], wanted: Collection[str]
+    ) -> Mapping[str, Environment]:
+        """See `SharesEnvironments`. What a command builds needs none."""
+        ours = [name for name in wanted if not packages[name].settings.commands.build]
+        return self.inner.environments(root, packages, ours) if isinstance(self.inner, SharesEnvironments) else {}
 
     def version_of(self, package: Package, directory: Path, artifacts: Mapping[str, str]) -> str:
         """See `Ecosystem.version_of`."""

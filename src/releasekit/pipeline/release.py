@@ -17,6 +17,7 @@ from releasekit.pipeline.carrier import COMPANY, TakesCompany
 from releasekit.pipeline.ceiling import jobs_with_room
 from releasekit.pipeline.chosen import load_selected
 from releasekit.pipeline.ecosystem import ecosystem_of
+from releasekit.pipeline.environments import Environments
 from releasekit.pipeline.learned import refuse_shallow
 from releasekit.pipeline.orchestrator import GRACE, Orchestrator
 from releasekit.pipeline.order import last_work
@@ -209,8 +210,9 @@ def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator
     patience = max((packages[name].settings.build_timeout for name in wanted), default=0.0)
     remove_leftovers(root)
     together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, patience))
+    environments = Environments(plan.ecosystem, root, packages, wanted)
     steps = IndexSteps(
-        Builder(root, plan.head.time, plan.ecosystem, together=together),
+        Builder(root, plan.head.time, plan.ecosystem, together=together, environments=environments),
         plan.index,
         sent=partial(may_be_sent, plan.path),
         earlier=Earlier(plan.path, plan.index),
