@@ -5,7 +5,9 @@ What they need comes from the package index that uv is set up with; it is downlo
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +16,7 @@ import sysconfig
 import zipfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from tests.schemas import checked
@@ -23,11 +25,17 @@ from tests.support import INDEX, KILL_AT, Workspace, digests
 from releasekit.cli import demo_workspace
 from releasekit.errors import E
 from releasekit.pipeline import process
+from releasekit.pipeline.build import Builder
+from releasekit.pipeline.environments import Environments
+from releasekit.pipeline.python import Python
+from releasekit.workspace import load_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.faulty_index import FaultyIndex
+
+    from releasekit.pipeline.built import Built
 
 PATIENCE: Final = 500.0  # seconds for builds whose backends are downloaded first
 OUT: Final = ("publish", "--index", "./out")
@@ -174,6 +182,53 @@ def test_every_backend_is_published_with_the_version_that_its_build_tells(tmp_pa
     assert told == {name: version for name, version in VERSIONS.items() if BACKENDS[name][0] == DYNAMIC}
     checked("plan", workspace.publishes("plan", "--index", "./out", "--json").stdout)
     checked("publish-dry-run", workspace.publishes(*OUT, "--dry-run", "--fresh", "--json").stdout)
+
+
+ALIKE: Final = {  # those of one backend share an environment, but for the last
+    "hatch-one": ('version = "1.0"', '"hatchling"', HATCHLING, ""),
+    "hatch-two": (DYNAMIC, '"hatchling"', HATCHLING, '[tool.hatch.version]\npath = "src/hatch_two/__init__.py"\n'),
+    "vcs-one": BACKENDS["by-hatch-vcs"],
+    "vcs-two": BACKENDS["by-hatch-vcs"],
+    "flit-one": ('version = "1.0"', '"flit_core>=3.4"', FLIT, ""),
+    "flit-two": (DYNAMIC, '"flit_core>=3.4"', FLIT, ""),
+    "poetry-one": ('version = "1.0"', '"poetry-core>=2"', "poetry.core.masonry.api", ""),
+    "poetry-two": ('version = "2.0"', '"poetry-core>=2"', "poetry.core.masonry.api", ""),
+    "by-setuptools": BACKENDS["by-setuptools"],
+}
+
+
+def test_what_is_built_in_one_environment_is_the_same_as_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "UV_PYTHON", sys.executable)
+    for name in Workspace.environ().keys() ^ os.environ.keys():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys.modules[__name__], "BACKENDS", BACKENDS | ALIKE)
+    root = make(tmp_path / "ws", *ALIKE).root
+    packages = load_workspace(root).packages
+    shared, real = [], process.run
+
+    async def run(command: Sequence[str], **options: Any) -> str:  # noqa: ANN401  # as it comes
+        if "--no-build-isolation" in command:
+            shared.append(Path(command[-1]).name)
+        return await real(command, **options)
+
+    monkeypatch.setattr(process, "run", run)
+
+    def build(environments: Environments | None) -> dict[str, Mapping[str, str]]:
+        builder = Builder(root, 1_700_000_000, Python(), environments=environments)
+
+        async def all_of_them() -> list[Built]:
+            return [await builder.build(package) for package in packages.values()]
+
+        return {name: built.artifacts for name, built in zip(packages, asyncio.run(all_of_them()), strict=True)}
+
+    together = build(Environments(Python(), root, packages, packages))
+    assert sorted(shared) == sorted(ALIKE.keys() - {"by-setuptools"})
+    alone = build(None)
+
+    assert len(shared) == len(ALIKE) - 1
+    assert together.keys() == alone.keys()
+    for name in shared:
+        assert together[name] == alone[name], name
 
 
 def test_what_setuptools_first_built_is_sent_after_a_kill_though_it_never_builds_the_same_twice(tmp_path: Path) -> None:

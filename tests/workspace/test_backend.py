@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.workspace.backend import uv_that_builds
-from releasekit.workspace.pyproject import read
+from releasekit.workspace.backend import BuildInput, requirements_to_share, uv_that_builds
+from releasekit.workspace.pyproject import read, read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,3 +50,96 @@ def test_what_is_no_package_is_not_built_at_all(tmp_path: Path) -> None:
     assert told(tmp_path, "") is None
     assert told(tmp_path, f'[build-system]\nrequires = ["uv_build"]\n{UV}[tool.uv]\npackage = false\n') is None
     assert told(tmp_path, "[tool.uv]\npackage = true\n") == ""
+
+
+HATCH = 'build-backend = "hatchling.build"\n'
+FLIT = 'build-backend = "flit_core.buildapi"\n'
+POETRY = 'build-backend = "poetry.core.masonry.api"\n'
+
+
+def shared(
+    tmp_path: Path, backend: str, more: str = "", project: str = "", requires: str = '"backend>=1"'
+) -> list[str]:
+    file = tmp_path / "pyproject.toml"
+    text = f'[project]\nname = "a"\n{project}\n[build-system]\nrequires = [{requires}]\n{backend}{more}'
+    file.write_text(text, encoding="utf-8")
+    return [*map(str, requirements_to_share(read_toml(file, BuildInput)))]
+
+
+@pytest.mark.parametrize(
+    ("backend", "project", "more"),
+    [
+        (HATCH, "", ""),
+        (HATCH, 'dynamic = ["version"]', '[tool.hatch.version]\npath = "src/a/__init__.py"\n'),
+        (HATCH, 'dynamic = ["version"]', '[tool.hatch.version]\nsource = "vcs"\n'),
+        (HATCH, "", '[tool.hatch.build.targets.wheel]\npackages = ["src/a"]\n[tool.hatch.build.targets.sdist]\n'),
+        (HATCH, "", '[tool.hatch.build]\ninclude = ["*.py"]\n[tool.hatch.envs.default]\ndependencies = ["x"]\n'),
+        (
+            HATCH,
+            "",
+            "[tool.hatch.metadata.hooks.fancy-pypi-readme]\n[tool.hatch.metadata]\nallow-direct-references=true\n",
+        ),
+        (FLIT, "", ""),
+        (FLIT, 'dependencies = ["x"]', '[tool.flit.module]\nname = "a"\n'),
+        (FLIT, 'dynamic = ["version", "description"]', ""),
+        (POETRY, "", '[tool.poetry]\npackages = [{ include = "a" }]\n'),
+    ],
+)
+def test_a_backend_that_asks_for_no_more_can_share_what_it_requires(
+    tmp_path: Path, backend: str, project: str, more: str
+) -> None:
+    assert shared(tmp_path, backend, more, project) == ["backend>=1"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "project", "more"),
+    [
+        ('build-backend = "setuptools.build_meta"\n', "", ""),
+        ('build-backend = "hatchling.build:other"\n', "", ""),
+        ('build-backend = ["hatchling.build"]\n', "", ""),
+        (UV, "", ""),
+        ("", "", ""),
+        (HATCH, "", 'backend-path = ["."]\n'),
+        (HATCH, "", "backend-path = []\n"),
+        (HATCH, "", '[tool.hatch.build]\ndependencies = ["x"]\n'),
+        (HATCH, "", "[tool.hatch.build]\nrequire-runtime-dependencies = true\n"),
+        (HATCH, "", "[tool.hatch.build.hooks.custom]\n"),
+        (HATCH, "", '[tool.hatch.build.targets.wheel]\ndependencies = ["x"]\n'),
+        (HATCH, "", '[tool.hatch.build.targets.wheel]\nrequire-runtime-features = ["x"]\n'),
+        (HATCH, "", "[tool.hatch.build.targets.sdist.hooks.vcs]\n"),
+        (HATCH, "", "[tool.hatch.build.targets.custom]\n"),
+        (HATCH, "", "[tool.hatch.build]\nnobody-knows-this = true\n"),
+        (HATCH, "", "[tool.hatch.metadata.hooks.custom]\n"),
+        (HATCH, 'dynamic = ["version"]', '[tool.hatch.version]\nsource = "code"\npath = "a.py"\n'),
+        (HATCH, "", '[tool.hatch]\nbuild = "wrong"\n'),
+        (HATCH, "", '[tool.hatch.build]\ntargets = ["wheel"]\n'),
+        (HATCH, "", "[tool.hatch.build.targets]\nwheel = 7\n"),
+        (HATCH, "", '[tool.hatch]\nversion = "1.0"\n'),
+        (HATCH, "", "[tool.hatch.metadata]\nhooks = 7\n"),
+        (FLIT, 'dynamic = ["version"]\ndependencies = ["x"]', ""),
+        (FLIT, 'dynamic = ["description"]\noptional-dependencies = { more = ["x"] }', ""),
+        (POETRY, "", '[tool.poetry]\nbuild = "build.py"\n'),
+        (POETRY, "", '[tool.poetry.build]\nscript = "build.py"\n'),
+    ],
+)  # fmt: skip
+def test_a_backend_that_might_ask_for_more_or_run_the_project_shares_nothing(
+    tmp_path: Path, backend: str, project: str, more: str
+) -> None:
+    assert shared(tmp_path, backend, more, project) == []
+
+
+@pytest.mark.parametrize(
+    ("requires", "told"),
+    [
+        ('"hatchling", "hatch-vcs>=0.3, <1"', ["hatchling", "hatch-vcs<1,>=0.3"]),
+        ('"hatch-vcs", "hatchling"', ["hatch-vcs", "hatchling"]),
+        ("\"hatchling[x] ; python_version > '3'\"", ['hatchling[x]; python_version > "3"']),
+        ("", []),
+        ('"hatchling", "x @ https://127.0.0.1/x.whl"', []),
+        ('"hatchling", "no requirement"', []),
+    ],
+)
+def test_requirements_are_shared_in_their_order_if_all_come_from_an_index(
+    tmp_path: Path, requires: str, told: list[str]
+) -> None:
+    assert shared(tmp_path, HATCH, requires=requires) == told

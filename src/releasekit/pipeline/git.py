@@ -116,6 +116,20 @@ def unignored(directory: Path) -> list[str]:
     return ask(directory, "ls-files", "--others", "--exclude-standard", "--", f":(glob){OURS}*").splitlines()
 
 
+def is_ignored_by(file: Path, place: Path) -> bool:
+    """Tell whether it is a certain .gitignore by which git ignores a place: not all that build archives know others.
+
+    Args:
+        file: The .gitignore.
+        place: What it is about, in the same directory or below; it need not be there.
+    """
+    try:
+        why = ask(file.parent, "check-ignore", "--verbose", "--", str(place.relative_to(file.parent)))
+    except ReleaseKitError:  # it does not
+        return False
+    return why.startswith(f"{file.name}:")
+
+
 def changed_since(directory: Path, ref: str) -> list[Path]:
     """List the files that are not in HEAD as they are in another commit, whatever their repository's directory.
 

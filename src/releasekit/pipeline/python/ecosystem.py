@@ -15,15 +15,17 @@ from releasekit.pipeline import process
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python import indexes, release_files
 from releasekit.pipeline.python.build_requirements import CONSTRAINTS_FILENAME, offer_built
+from releasekit.pipeline.python.environments import environments_in
 from releasekit.pipeline.python.names import release_of
 from releasekit.pipeline.python.provided import refuse_missing
 from releasekit.workspace import canonical_pattern, directories_of, load_workspace
 from releasekit.workspace.pyproject import FILENAME, InvalidWorkspaceError, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from releasekit.pipeline.ecosystem import Build
+    from releasekit.pipeline.environments import Environment
     from releasekit.pipeline.index import Index
     from releasekit.pipeline.together import AllBuilds
     from releasekit.workspace import Package, Workspace
@@ -76,13 +78,17 @@ class Python:
 
     async def build(self, build: Build) -> None:
         """See `Ecosystem.build`. What of an sdist and a wheel is there already is not made again."""
+        await self._build(build)
+
+    async def _build(self, build: Build, options: Sequence[str] = ()) -> None:
         sdists = [name for name in build.given if not name.endswith(".whl")]
         if sdists and len(build.given) > len(sdists):
             return
         kind = ("--wheel",) if sdists else ("--sdist",) if build.given else ()
         source = build.target / sdists[0] if sdists else build.package.directory
         offered = await asyncio.to_thread(offer_built, build.package, build.kept, build.target)
-        command = [process.find_uv(), "build", *kind, "--out-dir", str(build.target), *offered.arguments, str(source)]
+        command = [process.find_uv(), "build", *kind, "--out-dir", str(build.target), *offered.arguments, *options]
+        command.append(str(source))
         environ = {**self._environ(build), **offered.environ}
         name = build.package.name
         try:
@@ -127,6 +133,12 @@ class Python:
             else:
                 path.unlink()  # as `_NOT_TO_KEEP`
         return built
+
+    def environments(
+        self, root: Path, packages: Mapping[str, Package], wanted: Collection[str]
+    ) -> Mapping[str, Environment]:
+        """See `SharesEnvironments`."""
+        return environments_in(root, packages, wanted, {**self.withheld(root), **process.ELSEWHERE}, self._build)
 
     def version_of(self, package: Package, directory: Path, artifacts: Mapping[str, str]) -> str:
         """See `Ecosystem.version_of`."""
