@@ -11,9 +11,11 @@ import contextlib
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.escape import in_one_line, printable
+from releasekit.imports import absent
 from releasekit.redaction import redactor
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def get_logger(name: str = "releasekit") -> FilteringBoundLogger:
     Returns:
         A structlog logger; how it prints is the application's choice.
     """
+    _import_structlog()
     import structlog  # noqa: PLC0415  # slow
 
     if _expected and not structlog.is_configured():
@@ -105,6 +108,7 @@ def configure(*, level: str = "info", json: bool = False) -> None:
         level: The least level that is printed: debug, info, warning or error.
         json: One JSON object a line, for machines; otherwise ``event key=value``.
     """
+    _import_structlog()
     import structlog  # noqa: PLC0415  # slow
 
     renderer = (
@@ -124,6 +128,12 @@ def configure(*, level: str = "info", json: bool = False) -> None:
         logger_factory=structlog.WriteLoggerFactory(_Unbroken()),  # type: ignore[arg-type]  # all it needs
         cache_logger_on_first_use=False,
     )
+
+
+def _import_structlog() -> None:
+    """Import it, in our own process without rich, which only draws tracebacks for it, and takes half the time."""
+    with absent("rich") if _expected else nullcontext():
+        import structlog  # noqa: F401, PLC0415  # slow
 
 
 def _drop_module(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
