@@ -53,12 +53,11 @@ class _Harmless:
 
     def __init__(self, escape: Callable[[str], str]) -> None:
         self._escape = escape
+        self._redacted = redactor()
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, object]:
-        redacted = redactor()
-
         def text(value: object) -> str:
-            return self._escape(redacted(str(value)))
+            return self._escape(self._redacted(str(value)))
 
         return {_NO_KEY.sub(_escape_in_key, text(key)): _value(value, text) for key, value in event.items()}
 
