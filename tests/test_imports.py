@@ -12,7 +12,7 @@ from releasekit.imports import absent
 def test_a_module_is_missing_as_long_as_it_is_absent() -> None:
     sys.modules.pop("colorsys", None)
     with absent("colorsys"), pytest.raises(ImportError):
-        import colorsys  # noqa: F401, PLC0415  # it is what is tested
+        import colorsys  # noqa: PLC0415  # it is what is tested
 
     import colorsys  # noqa: PLC0415  # likewise
 

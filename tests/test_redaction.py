@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from releasekit import redaction
-from releasekit.redaction import REDACTED, keep_npmrc_secret, keep_secret, redact, redactor
+from releasekit.redaction import REDACTED, keep_secret, redact, redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
