@@ -69,7 +69,7 @@ class BuiltWith(NamedTuple):
     @property
     def shared(self) -> bool:
         """Whether others were built there too."""
-        return f"/{DIST_DIRECTORY}/.together-environment-" in self.backend
+        return f"/{DIST_DIRECTORY}/.environment-" in self.backend
 
 
 def make(root: Path, *names: str) -> Path:

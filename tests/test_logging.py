@@ -184,3 +184,20 @@ def test_logging_that_is_expected_is_set_up_when_something_is_logged_and_never_o
     assert "quiet" not in done.stderr
     assert done.stderr.endswith("\nthe user's own\n")
     assert done.stdout == ""
+
+
+LEAN = """
+import sys
+from releasekit import logging
+{before}
+logging.get_logger()
+assert ("rich" not in sys.modules) is {hidden}
+import rich.traceback
+import structlog.dev
+assert (structlog.dev.rich is None) is {hidden}
+"""
+
+
+@pytest.mark.parametrize(("before", "hidden"), [('logging.expect("warning")', "True"), ("", "False")])
+def test_structlog_goes_without_rich_in_our_own_process_only(before: str, hidden: str) -> None:
+    subprocess.run([sys.executable, "-c", LEAN.format(before=before, hidden=hidden)], check=True)

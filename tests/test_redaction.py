@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from releasekit import redaction
-from releasekit.redaction import REDACTED, keep_secret, redact
+from releasekit.redaction import REDACTED, keep_secret, redact, redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,3 +280,14 @@ def test_what_a_file_of_npms_settings_has_is_redacted_wherever_it_stands(tmp_pat
 
 def test_a_variable_with_npms_basic_authentication_is_a_secret() -> None:
     assert redact(f"a {CANARY}", {"npm_config__auth": CANARY, "NPM_CONFIG_ALWAYS_AUTHOR": "a"}) == f"a {REDACTED}"
+
+
+@pytest.mark.parametrize("text", ["authorization=hunter2hunter2", f"npm_{'a1' * 18}", "_authToken=hunter2"])
+def test_credentials_are_found_though_nothing_else_is_in_the_text(text: str) -> None:
+    assert REDACTED in redact(text, {})
+
+
+def test_a_redactor_knows_what_is_kept_secret_later() -> None:
+    redacted = redactor({})
+    keep_secret("https://user:canary-of-later@host/")
+    assert redacted("a canary-of-later flew") == f"a {REDACTED} flew"

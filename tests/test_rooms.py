@@ -17,6 +17,7 @@ ORDER = (
     "errors",
     "durations",
     "escape",
+    "imports",
     "redaction",
     "logging",
     "lifecycle",

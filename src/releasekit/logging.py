@@ -11,9 +11,11 @@ import contextlib
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.escape import in_one_line, printable
+from releasekit.imports import absent
 from releasekit.redaction import redactor
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def get_logger(name: str = "releasekit") -> FilteringBoundLogger:
     Returns:
         A structlog logger; how it prints is the application's choice.
     """
+    _import_structlog()
     import structlog  # noqa: PLC0415  # slow
 
     if _expected and not structlog.is_configured():
@@ -50,12 +53,11 @@ class _Harmless:
 
     def __init__(self, escape: Callable[[str], str]) -> None:
         self._escape = escape
+        self._redacted = redactor()
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, object]:
-        redacted = redactor()
-
         def text(value: object) -> str:
-            return self._escape(redacted(str(value)))
+            return self._escape(self._redacted(str(value)))
 
         return {_NO_KEY.sub(_escape_in_key, text(key)): _value(value, text) for key, value in event.items()}
 
@@ -105,6 +107,7 @@ def configure(*, level: str = "info", json: bool = False) -> None:
         level: The least level that is printed: debug, info, warning or error.
         json: One JSON object a line, for machines; otherwise ``event key=value``.
     """
+    _import_structlog()
     import structlog  # noqa: PLC0415  # slow
 
     renderer = (
@@ -124,6 +127,12 @@ def configure(*, level: str = "info", json: bool = False) -> None:
         logger_factory=structlog.WriteLoggerFactory(_Unbroken()),  # type: ignore[arg-type]  # all it needs
         cache_logger_on_first_use=False,
     )
+
+
+def _import_structlog() -> None:
+    """Import it, in our own process without rich, which only draws tracebacks for it, and takes half the time."""
+    with absent("rich") if _expected else nullcontext():
+        import structlog  # noqa: F401, PLC0415  # slow
 
 
 def _drop_module(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -48,6 +48,9 @@ _NPM_TOKEN: Final = re.compile(r"\bnpm_[A-Za-z0-9]{36,}")
 _NPM_SETTING: Final = re.compile(
     r"((?<!\w)_(?:auth|authToken|password)[\"']?\s*[:=]\s*[\"']?)(?!\$\{|…)([^\s\"',;]+)"  # ${…} names a variable
 )
+_SIGN: Final = re.compile(r"[\s:=]|npm_")
+"""Something that is in all that these patterns find. What has none of it, as a name or a version, is not looked at."""
+
 _ESCAPES: Final = re.compile(r"%[0-9A-F]{2}")
 _HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _UNESCAPED: Final = ("", "/", "!$&'()*+,", "!$%&'()*+,", "!$&'()*+,;=")
@@ -73,20 +76,25 @@ def redact(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def redactor(environ: Mapping[str, str] = os.environ) -> Callable[[str], str]:
-    """Make what does to many texts what `redact` does to one: to look at the whole environment takes the most time."""
+    """Make what does to many texts what `redact` does to one: to look at the whole environment takes the most time.
+
+    What is kept secret later, it knows too.
+    """
     values = dict(environ)  # once: each of os.environ is decoded whenever it is looked at
-    secrets = frozenset(_kept.union(_of_environ(values)))
-    written, encoded = _forms(secrets) if secrets else ((), ())
+    told = frozenset(_of_environ(values))
     words = sorted({*_short_of_uv(values)}, key=len, reverse=True)
     alone = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)") if words else None
 
     def redacted(text: str) -> str:
+        written, encoded = _forms(told.union(_kept))
         for form in written:
             text = text.replace(form, REDACTED)
         if any(part in text for part in encoded):
             text = _BASE64.sub(lambda run: REDACTED if any(part in run[0] for part in encoded) else run[0], text)
         if alone:
             text = alone.sub(REDACTED, text)
+        if not _SIGN.search(text):
+            return text
         text = _HEADER.sub(rf"\1{REDACTED}", _SAID.sub(_without_credentials, text))
         text = _NPM_SETTING.sub(rf"\1{REDACTED}", _NPM_TOKEN.sub(REDACTED, text))
         return _USER_INFO.sub(REDACTED, text)

@@ -37,7 +37,7 @@ PASSING = {
     "a page reset": [Fault(Kind.RESET_BEFORE, On.PAGE, times=2)],
     "slow pages": [Fault(Kind.SLOW, On.PAGE, seconds=0.5, times=3)],
     "a page of HTML that is none": [Fault(Kind.ERROR_PAGE, On.PAGE, times=3)],
-    "stale pages": [Fault(Kind.STALE, On.PAGE, times=9)],
+    "stale pages": [Fault(Kind.STALE, On.PAGE, times=8)],
 }
 
 
@@ -133,7 +133,8 @@ def test_a_budget_ends_what_does_not_pass_in_time(small: Workspace, faulty: Faul
     done = small.releasekit(*PUBLISH, "--retry-budget", "1", "--upload-timeout", "2")
 
     assert time.monotonic() - began < 60
-    assert done.returncode == (3 if code == "RK-PUBLISH-TIMEOUT" else 1)  # who knows what has arrived
+    arrived = code in {"RK-PUBLISH-TIMEOUT", "RK-INDEX-UNREADABLE"}  # perhaps; that is what it could not be asked
+    assert done.returncode == (3 if arrived else 1)
     assert small.run()["base"].error.startswith(code)
     faulty.faults = []
     assert small.releasekit(*PUBLISH).returncode == 0

@@ -115,15 +115,6 @@ def test_nothing_is_kept_before_it_is_built(workspace: Workspace) -> None:
     assert asyncio.run(Builder(workspace.root, COMMIT_TIME, Python()).kept("aurora-core")) == {}
 
 
-def test_what_a_killed_build_left_is_removed(workspace: Workspace) -> None:
-    leftover = workspace.root / DIST_DIRECTORY / "aurora-core.building-0123456789abcdef"
-    leftover.mkdir(parents=True)
-    (leftover / "aurora_core-1.4.0.tar.gz").write_text("half of it")
-
-    assert sorted(build(workspace)) == FILES
-    assert nothing_else_is_left(workspace)
-
-
 def test_another_version_than_the_plan_has_is_incomplete(workspace: Workspace) -> None:
     planned = core_of(workspace)
     build(workspace)

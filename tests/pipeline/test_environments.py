@@ -17,7 +17,7 @@ from releasekit.pipeline.build import DIST_DIRECTORY, Builder
 from releasekit.pipeline.commands import ByCommands
 from releasekit.pipeline.environments import Environments
 from releasekit.pipeline.outcome import StepError
-from releasekit.pipeline.together import remove_leftovers
+from releasekit.pipeline.scratch import remove_leftovers
 from releasekit.workspace import Package
 from releasekit.workspace.settings import Commands, Settings
 

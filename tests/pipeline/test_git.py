@@ -100,6 +100,25 @@ def test_a_git_that_fails_while_the_demo_commits_is_heard(tmp_path: Path) -> Non
     assert caught.value.code is E.GIT_FAILED
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "by"),
+    [
+        (".gitignore", ".releasekit-*\n", True),
+        (".gitignore", "*\n", True),
+        (".gitignore", "nothing\n", False),
+        (".gitignore", ".releasekit-*\n!.releasekit-dist\n", False),
+        (".git/info/exclude", ".releasekit-*\n", False),
+        ("../.gitignore", ".releasekit-*\n", False),
+    ],
+)
+def test_a_place_is_ignored_by_one_file_and_no_other(tmp_path: Path, file: str, text: str, by: bool) -> None:  # noqa: FBT001
+    root = tmp_path / "root"
+    root.mkdir()
+    ask_git(tmp_path if file.startswith("..") else root, "init", "--quiet")
+    (root / file).write_text(text)
+    assert git.is_ignored_by(root / ".gitignore", root / ".releasekit-dist" / "x") is by
+
+
 def test_our_files_that_git_does_not_ignore_are_named(workspace: Workspace) -> None:
     (workspace.root / ".releasekit-state.json").touch()
     assert git.unignored(workspace.root) == []

@@ -72,8 +72,14 @@ def keep(directory: Path, *names: str) -> None:
 class Bench:
     """Steps for one package, between a builder and an index that are watched."""
 
-    def __init__(self, root: Path, *answers: Mapping[str, str] | Exception, sent: tuple[str, ...] = ()) -> None:
-        self.index = MemoryIndex(*answers)
+    def __init__(
+        self,
+        root: Path,
+        *answers: Mapping[str, str] | Exception,
+        sent: tuple[str, ...] = (),
+        index: MemoryIndex | None = None,
+    ) -> None:
+        self.index = index or MemoryIndex(*answers)
         self.builder = OneBuilder(root, 0, Python())
         self.steps = IndexSteps(self.builder, self.index, sent=lambda: sent)
         self.package = make_package("core", root)
@@ -188,6 +194,38 @@ def test_only_what_is_missing_is_sent(tmp_path: Path) -> None:
 
 def test_nothing_is_sent_over_other_content(tmp_path: Path) -> None:
     bench = Bench(tmp_path, {SDIST: C})
+    keep(bench.directory)
+
+    with pytest.raises(FileConflictError):
+        bench.publish()
+
+    assert bench.index.sent == []
+
+
+class Remembering(MemoryIndex):
+    """One that has just shown something."""
+
+    def __init__(self, shown: Mapping[str, str]) -> None:
+        super().__init__(BUSY)
+        self.shown = shown
+
+    def just_shown(self, package: str, version: str) -> Mapping[str, str] | None:
+        """See `Remembers.just_shown`."""
+        assert (package, version) == ("core", "1.0")
+        return self.shown
+
+
+def test_what_an_index_has_just_shown_it_is_not_asked_again_before_the_rest_is_sent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, index=Remembering({SDIST: BUILT[SDIST]}))
+    keep(bench.directory)
+    bench.publish()
+
+    assert bench.index.sent == [WHEEL]
+    assert bench.index.asked == 0
+
+
+def test_nothing_is_sent_over_what_an_index_has_just_shown(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, index=Remembering({SDIST: C}))
     keep(bench.directory)
 
     with pytest.raises(FileConflictError):

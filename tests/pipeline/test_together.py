@@ -206,13 +206,21 @@ def test_what_a_killed_run_left_is_removed_by_the_next_also_when_that_has_nothin
     workspace: Workspace,
 ) -> None:
     assert workspace.killed_at("publishing", 0, *PUBLISH).returncode == -signal.SIGKILL
-    left = workspace.root / DIST_DIRECTORY / ".together-0123"
-    left.mkdir()
-    (left / "nobody_took_it-1-py3-none-any.whl").touch()
     kept = workspace.recorded()
+    for name in (".together-0123", ".building-0123"):
+        left = workspace.root / DIST_DIRECTORY / name
+        left.mkdir()
+        (left / "nobody_took_it-1-py3-none-any.whl").touch()
 
     done = workspace.releasekit(*PUBLISH)
 
     assert done.returncode == 0, done.stderr
     assert not left_over(workspace.root)
     assert digests(workspace.root / "out") == kept
+
+
+def test_what_was_left_before_there_was_a_run_is_removed(workspace: Workspace) -> None:
+    (workspace.root / DIST_DIRECTORY / ".together-0123").mkdir(parents=True)
+
+    assert workspace.releasekit(*PUBLISH).returncode == 0
+    assert not left_over(workspace.root)

@@ -343,7 +343,7 @@ def test_a_new_run_is_not_bound_by_what_a_finished_one_was_given(bench: Bench) -
 def test_what_a_beginning_that_was_killed_left_is_not_taken(bench: Bench) -> None:
     leftover = given_directory(bench.root, "core")
     archives.release(leftover, "core", "1.0", "cp310-cp310-win32")
-    archives.release(leftover.with_name("core.given-0123456789abcdef"), "core", "1.0")
+    archives.release(leftover.with_name(".given-0123456789abcdef"), "core", "1.0")
     bench.open(given=False).close()
     assert [*(bench.root / DIST_DIRECTORY).iterdir()] == []
 
@@ -358,7 +358,7 @@ def test_a_beginning_that_comes_second_leaves_alone_what_the_first_was_given(ben
             if package == "core":
                 changed(bench)
                 first.append(await open_run(bench.path, bench.plan(), MemoryIndex(), wheels=bench.wheels()))
-                (bench.root / DIST_DIRECTORY / "core.building-0123456789abcdef").mkdir()
+                (bench.root / DIST_DIRECTORY / ".building-0123456789abcdef").mkdir()
             return await super().files(package, version, expected)
 
     with pytest.raises(ReleaseKitError) as caught:
@@ -437,7 +437,7 @@ def test_nothing_is_copied_for_a_package_that_is_finished(bench: Bench) -> None:
 def test_a_copy_that_was_killed_while_a_run_went_on_is_removed_by_the_next(bench: Bench) -> None:
     bench.open().close()
     given = bench.kept
-    leftover = given_directory(bench.root, "core").with_name("core.given-0123456789abcdef")
+    leftover = given_directory(bench.root, "core").with_name(".given-0123456789abcdef")
     archives.release(leftover, "core", "1.0")
     bench.open(given=False).close()
     assert not leftover.exists()

@@ -1,8 +1,7 @@
 """Build one package's files and keep them: what is kept here is what is sent, now and after any crash.
 
-The built files live in ``.releasekit-dist/PACKAGE/``. They arrive there whole: a build writes into a
-directory beside it, which takes the final name once its files are complete and on the device. That directory
-is never used twice: the children of a process that was killed may still be writing into theirs.
+The built files live in ``.releasekit-dist/PACKAGE/``. They arrive there whole: a build writes into a `scratch`
+directory beside it, which takes the final name once its files are complete and on the device.
 
 Files that were built elsewhere and given to the run lie in ``PACKAGE.given`` beside it: see `wheels`. They are taken
 as they are, and only what is missing is built.
@@ -12,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from releasekit.errors import E
@@ -22,10 +21,11 @@ from releasekit.pipeline.built import Built
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.ecosystem import Build
 from releasekit.pipeline.outcome import StepError
+from releasekit.pipeline.scratch import new_scratch
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from releasekit.pipeline.ecosystem import Ecosystem
@@ -44,7 +44,7 @@ class Builder:
         source_date_epoch: The release's commit time in seconds since 1970, which build backends take for the
             time stamps in their archives (reproducible-builds.org, SOURCE_DATE_EPOCH).
         ecosystem: How they are built.
-        together: Has perhaps built a package already.
+        together: Has perhaps built a package already, of those that nothing is given of.
         environments: Has perhaps one for a package that others are built in too.
     """
 
@@ -102,17 +102,16 @@ class Builder:
                 (`E.BUILD_INCOMPLETE`), or files that say otherwise (`E.BUILD_MISMATCH`), took too
                 long (`E.BUILD_TIMEOUT`), or could not be stored (`E.FILE_FAILED`).
         """
-        final = self.directory(package.name)
-        stem = f"{final.name}.building-"  # a dot: no package's directory can be called so
-        fresh = final.with_name(stem + secrets.token_hex(8))
+        fresh = new_scratch(self.root, "building")
         try:
-            await asyncio.to_thread(_remove, final.parent, f"{stem}*")
-            given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
-            epoch, timeout = self.source_date_epoch, package.settings.build_timeout
-            build = Build(package, self.root, fresh, given, self.directory, epoch, timeout)
-            if given or not await self._is_built(build):
-                await self.ecosystem.build(build)
-            return await asyncio.to_thread(self._keep, package, fresh, final, check)
+            made = await self._together.take(package.name) if self._together else ()
+            if not made:
+                given = await asyncio.to_thread(_begin, fresh, self.given(package.name))
+                epoch, timeout = self.source_date_epoch, package.settings.build_timeout
+                build = Build(package, self.root, fresh, given, self.directory, epoch, timeout)
+                if given or not (self._environments and await self._environments.build(build)):
+                    await self.ecosystem.build(build)
+            return await asyncio.to_thread(self._keep, package, made, fresh, check)
         except OSError as error:
             message = f"what was built of {package.name!r} could not be stored: {error}"
             hint = "mend the disk (space? permissions?) and run the same command again"
@@ -120,20 +119,20 @@ class Builder:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    async def _is_built(self, build: Build) -> bool:
-        """Try the shorter ways."""
-        if self._together and await self._together.take(build.package.name, build.target):
-            return True
-        return bool(self._environments and await self._environments.build(build))
-
     def _keep(
-        self, package: Package, fresh: Path, final: Path, check: Callable[[Mapping[str, str]], None] | None
+        self,
+        package: Package,
+        made: Collection[Path],
+        fresh: Path,
+        check: Callable[[Mapping[str, str]], None] | None,
     ) -> Built:
+        if made:
+            _move(made, fresh)
         built = digests_in(fresh)
         version = self.ecosystem.version_of(package, fresh, built)
         if check:
             check(built)
-        keep_whole(fresh, final)
+        keep_whole(fresh, self.directory(package.name))
         return Built(built, version)
 
 
@@ -150,11 +149,6 @@ def _read(directory: Path) -> dict[str, str]:
         raise StepError(E.FILE_FAILED, message, "mend or remove them and run the same command again") from error
 
 
-def _remove(directory: Path, pattern: str) -> None:
-    for leftover in directory.glob(pattern):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
 def _begin(fresh: Path, given: Path) -> list[str]:
     """Make a directory to build into, with what was built elsewhere in it; name that."""
     if given.is_dir():
@@ -162,6 +156,14 @@ def _begin(fresh: Path, given: Path) -> list[str]:
     else:
         fresh.mkdir(parents=True)
     return [path.name for path in fresh.iterdir()]
+
+
+def _move(files: Collection[Path], fresh: Path) -> None:
+    fresh.mkdir()
+    for file in files:
+        file.rename(fresh / file.name)
+        with suppress(OSError):  # others are still to be taken out of it
+            file.parent.rmdir()
 
 
 def keep_whole(fresh: Path, final: Path) -> None:

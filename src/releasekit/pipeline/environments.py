@@ -7,7 +7,6 @@ built in one of its own as ever, and what goes wrong then is what is told. So no
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
 import weakref
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -16,8 +15,7 @@ from releasekit.errors import E, ReleaseKitError, headline
 from releasekit.logging import get_logger
 from releasekit.pipeline.once import Once
 from releasekit.pipeline.outcome import StepError
-from releasekit.pipeline.together import SCRATCH
-from releasekit.state.beside import DIST_DIRECTORY
+from releasekit.pipeline.scratch import new_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -113,7 +111,7 @@ class Environments:
         for environment, packages in users.items():
             if len(packages) > 1:
                 patience = max(package.settings.build_timeout for package in packages)
-                one = _Shared(environment, self._root / DIST_DIRECTORY, patience)
+                one = _Shared(environment, self._root, patience)
                 shared |= dict.fromkeys((package.name for package in packages), one)
         return shared
 
@@ -121,9 +119,9 @@ class Environments:
 class _Shared:
     """An environment that is made when it is needed."""
 
-    def __init__(self, environment: Environment, dist: Path, timeout: float) -> None:
+    def __init__(self, environment: Environment, root: Path, timeout: float) -> None:
         self.environment = environment
-        self._dist = dist
+        self._root = root
         self._timeout = timeout
         self._place: Once[Path | None] = Once()
 
@@ -132,8 +130,8 @@ class _Shared:
         return await self._place.get(self._make)
 
     async def _make(self) -> Path | None:
-        place = self._dist / f"{SCRATCH}environment-{secrets.token_hex(8)}"
-        # It goes when we do, or if we are killed, when somebody goes on: see `together.remove_leftovers`.
+        place = new_scratch(self._root, "environment")
+        # It goes when we do, or if we are killed, when somebody goes on: see `scratch`.
         remove = weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         try:
             await asyncio.to_thread(place.mkdir, parents=True)

@@ -127,7 +127,9 @@ def is_ignored_by(file: Path, place: Path) -> bool:
         why = ask(file.parent, "check-ignore", "--verbose", "--", str(place.relative_to(file.parent)))
     except ReleaseKitError:  # it does not
         return False
-    return why.startswith(f"{file.name}:")
+    source, _, pattern = why.split("\t", maxsplit=1)[0].split(":", maxsplit=2)
+    same = top(file.parent) / source == file.parent.resolve() / file.name  # git names it from the top
+    return same and not pattern.startswith("!")  # which says that it is not ignored
 
 
 def changed_since(directory: Path, ref: str) -> list[Path]:

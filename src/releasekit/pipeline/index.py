@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -70,3 +70,11 @@ class Index(Protocol):
 
     async def aclose(self) -> None:
         """Give back what it holds, connections perhaps."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An index that knows what it was asked a moment ago."""
+
+    def just_shown(self, package: str, version: str) -> Mapping[str, str] | None:
+        """Give the answer of `Index.files` again; None if that is too long ago, or something was sent since."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
-from releasekit.pipeline.build import Builder
+from releasekit.pipeline.build import Builder, given_directory
 from releasekit.pipeline.carrier import COMPANY, TakesCompany
 from releasekit.pipeline.ceiling import jobs_with_room
 from releasekit.pipeline.chosen import load_selected
@@ -24,7 +24,7 @@ from releasekit.pipeline.order import last_work
 from releasekit.pipeline.resume import declare, open_run
 from releasekit.pipeline.sent import Earlier, has_arrived, may_be_sent
 from releasekit.pipeline.steps import IndexSteps
-from releasekit.pipeline.together import AllBuilds, Together, remove_leftovers
+from releasekit.pipeline.together import AllBuilds, Together
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, journal_path
 from releasekit.workspace import Selection, log_notes
@@ -205,10 +205,10 @@ def make_plan(request: Request, *, look_only: bool = False) -> Plan:
 
 def _orchestrator(request: Request, plan: Plan, store: RunStore) -> Orchestrator:
     root, packages = plan.workspace.root, plan.workspace.packages
-    wanted = [name for name in store.state.pending_packages() if not store.state[name].artifacts]
+    unbuilt = [name for name in store.state.pending_packages() if not store.state[name].artifacts]
+    wanted = [name for name in unbuilt if not given_directory(root, name).is_dir()]
     jobs = jobs_with_room(request.jobs)
     patience = max((packages[name].settings.build_timeout for name in wanted), default=0.0)
-    remove_leftovers(root)
     together = Together(plan.ecosystem, packages, wanted, AllBuilds(root, root, plan.head.time, patience))
     environments = Environments(plan.ecosystem, root, packages, wanted)
     steps = IndexSteps(

@@ -12,6 +12,7 @@ from releasekit.errors import E, ReleaseKitError, code_of
 from releasekit.lifecycle import PackageStatus
 from releasekit.pipeline.aside import set_aside, summary_path
 from releasekit.pipeline.patience import START_BUDGET, in_turns
+from releasekit.pipeline.scratch import remove_leftovers
 from releasekit.pipeline.sent import bring_back, remember
 from releasekit.pipeline.steps import ask
 from releasekit.pipeline.wheels import Wheels
@@ -62,6 +63,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
         store = RunStore.open(path)
         try:
             if goes_on(store.state, plan, path):
+                remove_leftovers(path.parent)
                 wheels.refuse_others(store.state, path.parent)
                 resumed = _resume(store)
                 await asyncio.to_thread(wheels.keep, resumed.state, path.parent, anew=False)
@@ -77,6 +79,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
         set_aside(path, unfinished=fresh)
 
     def prepare() -> None:
+        remove_leftovers(path.parent)
         bring_back(path, plan)
         wheels.keep(plan, path.parent, anew=True)
 

@@ -8,7 +8,6 @@ or stops.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from releasekit.logging import get_logger
 from releasekit.pipeline.aside import earlier_runs, kept_directories
 from releasekit.pipeline.build import DIST_DIRECTORY, digests_in, keep_whole
 from releasekit.pipeline.outcome import PERHAPS, UNDECIDED
+from releasekit.pipeline.scratch import new_scratch
 from releasekit.state.beside import directory_name
 from releasekit.state.history import read_history
 
@@ -140,7 +140,7 @@ def _copy(path: Path, package: str, artifacts: Mapping[str, str]) -> bool:
     found = find_kept(path, package, artifacts)
     if found is None or found == Path(os.path.realpath(final)):
         return found is not None
-    fresh = final.with_name(f"{final.name}.building-{secrets.token_hex(8)}")
+    fresh = new_scratch(path.parent, "copy")
     try:
         shutil.copytree(found, fresh)
         keep_whole(fresh, final)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from releasekit.errors import E
 from releasekit.pipeline.built import Built
 from releasekit.pipeline.carrier import Carrier, CompanyError, Parcel
+from releasekit.pipeline.index import Remembers
 from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import PERHAPS, ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import START_BUDGET, Patience, within
@@ -138,7 +139,10 @@ class IndexSteps:
         self._require_whole(package, artifacts)
 
         async def send_missing() -> None:
-            if missing := to_send(artifacts, await self._shown(package, artifacts), self.index.name):
+            shown = self.index.just_shown(package.name, package.version) if isinstance(self.index, Remembers) else None
+            if shown is None:
+                shown = await self._shown(package, artifacts)
+            if missing := to_send(artifacts, shown, self.index.name):
                 await self._send(package, artifacts, missing, sending)
 
         try:

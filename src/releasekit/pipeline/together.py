@@ -7,26 +7,21 @@ alone where this fails or does not give them. So nothing that goes wrong here is
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
 import shutil
 import weakref
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from releasekit.errors import headline
 from releasekit.logging import get_logger
 from releasekit.pipeline.once import Once
 from releasekit.pipeline.outcome import StepError
-from releasekit.state.beside import DIST_DIRECTORY
+from releasekit.pipeline.scratch import new_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from releasekit.workspace import Package
-
-SCRATCH: Final = ".together-"
-"""How the directories begin that packages share while they are built: a dot first, as no package can be called."""
 
 
 class AllBuilds(NamedTuple):
@@ -77,27 +72,21 @@ class Together:
         self._ecosystem = ecosystem
         self._packages = packages
         self._wanted = {*wanted}
-        dist = builds.root / DIST_DIRECTORY
-        self._builds = builds._replace(target=dist / f"{SCRATCH}{secrets.token_hex(8)}")
+        self._builds = builds._replace(target=new_scratch(builds.root, "together"))
         self._all = frozenset(wanted)
         self._built: Once[Mapping[str, Collection[str]]] = Once()
 
-    async def take(self, package: str, target: Path) -> bool:
-        """Move the files of a package into a directory; False if it must be built alone.
+    async def take(self, package: str) -> Collection[Path]:
+        """Give the files of a package, to be moved to where they are kept; none if it must be built alone.
 
         Raises:
-            OSError: They could not be moved.
             asyncio.CancelledError: The caller was cancelled, and with it all these builds; their process is over.
         """
         if package not in self._wanted:
-            return False
+            return ()
         self._wanted.discard(package)  # a second build of it is not to have the files of the first
         built = await self._built.get(self._build)
-        for name in built.get(package, ()):
-            (self._builds.target / name).rename(target / name)
-        with contextlib.suppress(OSError):  # until all was taken it is not empty
-            self._builds.target.rmdir()
-        return bool(built.get(package))
+        return [self._builds.target / name for name in built.get(package, ())]
 
     async def _build(self) -> Mapping[str, Collection[str]]:
         if not isinstance(self._ecosystem, BuildsTogether):
@@ -107,7 +96,7 @@ class Together:
                 return {}
             target = self._builds.target
             await asyncio.to_thread(target.mkdir, parents=True)
-            # What nobody takes goes when we do, or if we are killed, when somebody goes on: see `remove_leftovers`.
+            # What nobody takes goes when we do, or if we are killed, when somebody goes on: see `scratch`.
             remove = weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
             try:
                 return await self._ecosystem.build_together(self._builds)
@@ -117,13 +106,3 @@ class Together:
         except (StepError, OSError) as error:
             get_logger(__name__).info("releasekit.builds_parted", reason=headline(str(error)))
             return {}
-
-
-def remove_leftovers(root: Path) -> None:
-    """Remove what a process left that was killed meanwhile; whoever calls it holds the run's lock.
-
-    Args:
-        root: The workspace.
-    """
-    for leftover in (root / DIST_DIRECTORY).glob(f"{SCRATCH}*"):
-        shutil.rmtree(leftover, ignore_errors=True)

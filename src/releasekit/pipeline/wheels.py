@@ -7,7 +7,6 @@ more.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -20,6 +19,7 @@ from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python.names import release_of
 from releasekit.pipeline.python.release_files import require_release
+from releasekit.pipeline.scratch import new_scratch
 from releasekit.pipeline.sent import may_be_sent
 from releasekit.state import STATE_FILENAME
 
@@ -108,11 +108,11 @@ class Wheels:
             ReleaseKitError: A file could not be copied (`E.FILE_FAILED`), or was replaced meanwhile
                 (`E.WHEELS_REFUSED`).
         """
-        for leftover in (root / DIST_DIRECTORY).glob("*.given*" if anew else "*.given-*"):
+        for leftover in (root / DIST_DIRECTORY).glob("*.given") if anew else ():
             shutil.rmtree(leftover, ignore_errors=True)
         for name in (*run.pending_packages(), *run.failed_packages()):
             if self.directory and (given := self.given.get(name)):
-                _copy(self.directory, given, given_directory(root, name))
+                _copy(self.directory, given, given_directory(root, name), new_scratch(root, "given"))
 
     def _check(self, file: Path, found: Release, first: Release, package: Package) -> None:
         if package.version and found.version != Version(package.version):
@@ -151,9 +151,8 @@ def _refuse(problem: str, hint: str = "") -> NoReturn:
     )
 
 
-def _copy(directory: Path, given: Mapping[str, str], final: Path) -> None:
+def _copy(directory: Path, given: Mapping[str, str], final: Path, fresh: Path) -> None:
     """Copy files to others that were given before, of which some may be lost."""
-    fresh = final.with_name(f"{final.name}-{secrets.token_hex(8)}")
     try:
         before = digests_in(final)
         if given.items() <= before.items():

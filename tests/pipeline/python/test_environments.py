@@ -196,7 +196,7 @@ def test_a_build_that_fails_in_one_is_told_as_the_isolated_build_tells_it(root: 
     with pytest.raises(StepError, match="uv build of 'one' in ") as caught:
         build(root, "one")
     assert "builds-v0" in str(caught.value), "where uv isolates"
-    assert ".together" not in str(caught.value)
+    assert ".environment-" not in str(caught.value)
 
 
 def test_the_making_has_its_time(root: Path) -> None:

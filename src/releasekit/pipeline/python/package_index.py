@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import math
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
@@ -42,6 +41,9 @@ PYPI: Final = "pypi"
 
 FRESH: Final = 5.0
 """Seconds after which uv asks again what is there, before it sends a file: another may have sent it meanwhile."""
+
+RECENT: Final = FRESH / 2
+"""Seconds after which we do: the rest of `FRESH` is for the file to wait until it is sent."""
 
 _NOWHERE: Final = ".releasekit-nothing"  # never made
 _ENVIRON: Final = {
@@ -79,19 +81,25 @@ class PackageIndex:
         self.identity = f"{name} at {_told_apart(url)}, {_told_apart(publish_url)}" if url else name
         self.directory: Path | None = None
         self._api = SimpleApi(name, url)
-        self._asked: dict[str, float] = {}  # package → when
+        self._shown: dict[str, _Shown] = {}  # by package, whose name is normalized
 
     async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  # its pages show the sha256
         """See `Index.files`."""
         asked = time.monotonic()
         shown = await self._api.files(package)
-        self._asked[canonicalize_name(package)] = asked
         mine = {filename: digest for filename, digest in shown.items() if belongs(filename, package, version)}
         for filename, digest in mine.items():
             if not digest:
                 message = f"{self.name} shows {filename} without a sha256, so it can't be verified"
                 raise StepError(E.INDEX_UNREADABLE, message, "publish to an index that shows sha256 digests")
+        self._shown[canonicalize_name(package)] = _Shown(asked, version, mine)
         return mine
+
+    def just_shown(self, package: str, version: str) -> Mapping[str, str] | None:
+        """See `Remembers.just_shown`."""
+        shown = self._shown.get(canonicalize_name(package))
+        just = shown and shown.version == version and shown.asked >= time.monotonic() - RECENT
+        return shown.files if shown and just else None
 
     async def filenames(self, package: str) -> Collection[str]:
         """See `Index.filenames`."""
@@ -104,6 +112,8 @@ class PackageIndex:
     async def upload_together(self, paths: Sequence[Path], timeout: float) -> None:  # noqa: ASYNC109  # see `process.run`
         """See `TakesCompany.upload_together`."""
         target, environ = self._target(path.name for path in paths)
+        for package in _packages_of(path.name for path in paths):
+            self._shown.pop(package, None)
         given = [glob.escape(str(path)) for path in paths]  # uv takes patterns
         command = [process.find_uv(), "publish", *target, "--", *given]
         try:
@@ -141,8 +151,27 @@ class PackageIndex:
 
     def _just_asked(self, filenames: Iterable[str]) -> bool:
         since = time.monotonic() - FRESH
-        packages = {release.name if release else "" for release in map(release_of, filenames)}
-        return all(self._asked.get(package, -math.inf) >= since for package in packages)
+        shown = map(self._shown.get, _packages_of(filenames))
+        return all(each and each.asked >= since for each in shown)
+
+
+class _Shown(NamedTuple):
+    """What the page of a package had of a version.
+
+    Attributes:
+        asked: When it was asked for, by the monotonic clock.
+        version: The version.
+        files: File name → sha256.
+    """
+
+    asked: float
+    version: str
+    files: Mapping[str, str]
+
+
+def _packages_of(filenames: Iterable[str]) -> Collection[str]:
+    """Name the packages of some files; an empty name stands for those whose files are not called so."""
+    return {release.name if release else "" for release in map(release_of, filenames)}
 
 
 def _has_credentials(environ: Mapping[str, str]) -> bool:

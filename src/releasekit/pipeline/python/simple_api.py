@@ -7,10 +7,8 @@ an index is an error, not an empty page. An index that is busy or broken may get
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
-import sys
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from releasekit.errors import E
+from releasekit.imports import absent
 from releasekit.pipeline.outcome import StepError, TransientError
 from releasekit.pipeline.patience import AT_A_TIME
 from releasekit.pipeline.python import simple_page
@@ -27,7 +26,7 @@ from releasekit.pipeline.python.page_body import BodyError, BrokenBodyError, rea
 from releasekit.redaction import netrc_of, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import httpx
 
@@ -102,7 +101,7 @@ class SimpleApi:
             await client.aclose()
 
     async def _files(self, project: str) -> Mapping[str, str]:
-        with _without_its_command_line("httpx"):
+        with absent("httpx._main"):  # its command: rich and pygments take most of the time
             import httpx  # noqa: PLC0415  # slow, and needed only here
 
         self._client = client = self._client or self._connect(project)
@@ -243,17 +242,3 @@ def seconds_of(retry_after: str) -> float:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
     except (ValueError, OverflowError):
         return 0.0
-
-
-@contextlib.contextmanager
-def _without_its_command_line(library: str) -> Iterator[None]:
-    """Import a library as if what only its own command needs were missing: rich and pygments take most of the time."""
-    name = f"{library}._main"
-    absent = name not in sys.modules
-    if absent:
-        sys.modules[name] = None  # type: ignore[assignment]  # so that importing it is an ImportError
-    try:
-        yield
-    finally:
-        if absent and sys.modules[name] is None:
-            del sys.modules[name]
