@@ -1,5 +1,6 @@
 """`python -m releasekit` is `releasekit`; a signal that comes while it is still being imported is not lost."""
 
+import gc
 import signal
 import sys
 
@@ -11,7 +12,9 @@ def run() -> int:
         signal.signal(number, lambda number, _frame: came.append(number))
     from releasekit.cli import main  # noqa: PLC0415  # takes a while
 
-    return main(came)
+    code = main(came)
+    gc.freeze()  # Python would look through all that is left before the process ends, and so gives it back
+    return code
 
 
 if __name__ == "__main__":
