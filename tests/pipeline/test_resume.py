@@ -14,6 +14,7 @@ from releasekit.pipeline.aside import set_aside
 from releasekit.pipeline.build import DIST_DIRECTORY
 from releasekit.pipeline.outcome import StepError, TransientError
 from releasekit.pipeline.resume import goes_on, open_run, plan_changes
+from releasekit.pipeline.scratch import new_scratch
 from releasekit.state import STATE_FILENAME, RunState, journal_path
 from releasekit.store import RunStore
 from releasekit.workspace import Package, Workspace
@@ -220,6 +221,15 @@ def test_fresh_keeps_the_old_files_aside(begun: Path) -> None:
     assert RunState.load(state).run_id == before.run_id
     assert (files / "core" / "core-1.0.tar.gz").read_text() == "built"
     assert not (begun.parent / DIST_DIRECTORY).exists()
+
+
+def test_what_a_killed_run_left_unfinished_is_not_put_aside_with_it(begun: Path) -> None:
+    new_scratch(begun.parent, "environment").mkdir(parents=True)
+
+    open_it(begun, plan(OTHER), fresh=True).close()
+
+    (files,) = begun.parent.glob(f"{DIST_DIRECTORY}.*")
+    assert [path.name for path in files.glob(".*")] == []
 
 
 def test_fresh_leaves_the_old_run_in_its_place_when_no_new_one_can_begin(begun: Path) -> None:

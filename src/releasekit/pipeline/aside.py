@@ -7,6 +7,7 @@ from pathlib import Path
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.persistence.lock import RunLock
+from releasekit.pipeline.scratch import remove_leftovers
 from releasekit.state import RunState, journal_path, there_is_a_run
 from releasekit.state.beside import (
     DIST_DIRECTORY,
@@ -40,6 +41,7 @@ def set_aside(path: Path, *, unfinished: bool) -> list[Path]:
         if not unfinished and there_is_a_run(path) and not RunState.load(path).is_finished():
             message = f"another process began a run in {path} at this moment"
             raise ReleaseKitError(E.STATE_EXISTS, message, "run the same command again: it goes on with that run")
+        remove_leftovers(path.parent)  # nobody would find them there
         suffix = new_suffix()
         aside = path.with_name(f"{path.name}{suffix}")
         dist, summary = path.parent / DIST_DIRECTORY, summary_path(path)

@@ -5,14 +5,18 @@ None is ever used twice: the children of a process that was killed may still be 
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from releasekit.state.beside import DIST_DIRECTORY
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_OURS: Final = re.compile(r"\.[a-z]+-[0-9a-f]{16}")
+"""Names that `new_scratch` gives. The built files may lie on another disk, behind a link, among hidden directories."""
 
 
 def new_scratch(root: Path, purpose: str) -> Path:
@@ -20,7 +24,7 @@ def new_scratch(root: Path, purpose: str) -> Path:
 
     Args:
         root: The workspace.
-        purpose: What it is for, as it may stand in a name.
+        purpose: What it is for: a word in small letters.
     """
     return root / DIST_DIRECTORY / f".{purpose}-{secrets.token_hex(8)}"
 
@@ -31,5 +35,6 @@ def remove_leftovers(root: Path) -> None:
     Args:
         root: The workspace.
     """
-    for leftover in (root / DIST_DIRECTORY).glob(".*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in (root / DIST_DIRECTORY).glob(".*-*"):
+        if _OURS.fullmatch(leftover.name):
+            shutil.rmtree(leftover, ignore_errors=True)
