@@ -101,6 +101,33 @@ def test_so_is_one_that_is_named(tmp_path: Path, places: dict[str, Path], monkey
     assert why_not_alike([]) == f"{moved / 'uv.toml'} sets resolution"
 
 
+@pytest.mark.parametrize("variable", ["UV_CONFIG_FILE", "XDG_CONFIG_DIRS"])
+def test_a_relative_path_to_one_starts_where_uv_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    file = tmp_path / "root" / "settings" / "uv" / "uv.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('resolution = "lowest"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "settings/uv/uv.toml" if variable == "UV_CONFIG_FILE" else "settings")
+    assert why_not_alike([], tmp_path / "root") == f"{file} sets resolution"
+
+
+def test_a_relative_home_of_settings_is_passed_over_as_uv_does(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = places["home"] / "uv.toml"
+    file.write_text('resolution = "lowest"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", "settings")
+    assert why_not_alike([]) == f"{file} sets resolution"
+
+
+def test_a_user_without_a_home_has_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # as where a container runs as a user that it does not know
+    assert why_not_alike([]) == ""
+
+
 def test_one_that_is_unreadable_is_a_reason_too(places: dict[str, Path]) -> None:
     file = places["home"] / "uv.toml"
     file.write_text("resolution =")

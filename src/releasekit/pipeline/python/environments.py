@@ -96,7 +96,7 @@ def environments_in(
         return {}
     told = read_toml(root / FILENAME, BuildInput)
     tables = [(root / FILENAME, told.tool.uv), (root / UV_FILENAME, read_uv_toml(root / UV_FILENAME))]
-    why = why_not_alike(tables) or _why_not_beside(root, (packages[name] for name in wanted))
+    why = why_not_alike(tables, root) or _why_not_beside(root, (packages[name] for name in wanted))
     if why:
         get_logger(__name__).debug("releasekit.environments_refused", reason=why)
         return {}

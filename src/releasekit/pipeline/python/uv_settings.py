@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,19 +54,20 @@ _VARIABLES: Final = frozenset(
 _KINDS_OF_VARIABLES: Final = re.compile(r"UV_(?:INDEX_\w+_(?:USERNAME|PASSWORD)|(?:PUBLISH|TOOL)_\w+)")
 
 
-def why_not_alike(tables: Iterable[tuple[Path, Mapping[str, object]]]) -> str:
+def why_not_alike(tables: Iterable[tuple[Path, Mapping[str, object]]], where: Path = Path()) -> str:
     """Say what may make `uv pip install` differ from what an isolated build installs; empty if nothing does.
 
     Looked at are the variables too, and whatever uv.toml a user or a machine has.
 
     Args:
         tables: Those that uv reads of the workspace, each with its file.
+        where: The directory that uv runs in, which relative paths in variables start from.
     """
     for name in sorted(os.environ):
         if name.startswith("UV_") and name not in _VARIABLES and not _KINDS_OF_VARIABLES.fullmatch(name):
             return f"{name} is set"
     try:
-        for path, table in (*tables, *_everywhere()):
+        for path, table in (*tables, *_everywhere(where)):
             if unknown := sorted(table.keys() - KEYS):
                 return f"{path} sets {unknown[0]}"
     except InvalidWorkspaceError as error:
@@ -85,13 +87,22 @@ def read_uv_toml(path: Path) -> Mapping[str, object]:
         return {}
 
 
-def _everywhere() -> Iterator[tuple[Path, Mapping[str, object]]]:
+def _everywhere(where: Path) -> Iterator[tuple[Path, Mapping[str, object]]]:
     """Read what holds for all projects of a user, or of a machine."""
     environ = os.environ
-    user = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    system = [Path(each) for each in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep) if each]
-    places = [directory / "uv" / UV_FILENAME for directory in (user, *system, Path("/etc"))]
+    system = [where / each for each in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep) if each]
+    places = [directory / "uv" / UV_FILENAME for directory in (*_of_user(), *system, Path("/etc"))]
     if named := environ.get("UV_CONFIG_FILE"):
-        places.append(Path(named))
+        places.append(where / named)
     for place in places:
         yield place, read_uv_toml(place)
+
+
+def _of_user() -> Iterator[Path]:
+    """Name the directory where a user has settings; one without a home has none."""
+    given = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if given.is_absolute():  # uv takes no other
+        yield given
+        return
+    with suppress(RuntimeError):
+        yield Path.home() / ".config"
