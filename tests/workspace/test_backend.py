@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.workspace.backend import BuildInput, requirements_to_share, uv_that_builds
+from releasekit.workspace.backend import BuildInput, leaves_ignored_out, requirements_to_share, uv_that_builds
 from releasekit.workspace.pyproject import read, read_toml
 
 if TYPE_CHECKING:
@@ -143,3 +143,25 @@ def test_requirements_are_shared_in_their_order_if_all_come_from_an_index(
     tmp_path: Path, requires: str, told: list[str]
 ) -> None:
     assert shared(tmp_path, HATCH, requires=requires) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        (f"{HATCH}[tool.hatch.build.targets.sdist]\nexclude = ['x']\n", True),
+        (f"{HATCH}[tool.hatch.build]\nignore-vcs = true\n", False),
+        (f"{HATCH}[tool.hatch.build.targets.wheel]\nartifacts = ['x']\n", False),
+        (f"{HATCH}[tool.hatch.build.hooks.custom]\n", False),
+        (f"{HATCH}[tool.hatch]\nbuild = 7\n", False),
+        (f"{UV}[tool.uv]\nmanaged = true\n", True),
+        (f"{UV}[tool.uv.build-backend]\nsource-include = ['**']\n", False),
+        (FLIT, False),
+        ('build-backend = "setuptools.build_meta"\n', False),
+    ],
+)
+def test_what_git_ignores_is_known_to_be_left_out_by_some_that_are_told_nothing_else(
+    tmp_path: Path, text: str, *, out: bool
+) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(f"[build-system]\nrequires = []\n{text}", encoding="utf-8")
+    assert leaves_ignored_out(read_toml(file, BuildInput)) is out

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from releasekit.workspace.pyproject import PyProject
 
 _BACKEND: Final = "uv_build"
+_HATCHLING: Final = "hatchling.build"
 
 _HATCH_KEYS: Final = frozenset(
     (
@@ -29,6 +30,7 @@ _HATCH_KEYS: Final = frozenset(
 """What may be said of a build by hatchling that has it require and run nothing else: not `dependencies`, for one."""
 
 _HATCH_TARGETS: Final = frozenset(("sdist", "wheel"))
+_HATCH_TAKES_IGNORED: Final = frozenset(("artifacts", "ignore-vcs"))
 _FLIT_READS: Final = frozenset(("description", "version"))
 """What flit imports a module for if it can't be read in it."""
 
@@ -96,6 +98,18 @@ def requirements_to_share(content: BuildInput) -> tuple[Requirement, ...]:
     return () if any(each.url for each in requirements) else requirements
 
 
+def leaves_ignored_out(content: BuildInput) -> bool:
+    """Tell whether nothing that a .gitignore beside a pyproject.toml has can get into what is built there.
+
+    Known to be so is it of hatchling, and of uv, which only takes in a package's code, unless they are told otherwise.
+    """
+    backend = content.build_system.build_backend
+    if backend == _BACKEND:
+        return "build-backend" not in content.tool.uv
+    plain = backend == _HATCHLING and _is_plain_hatchling(content)
+    return plain and _HATCH_TAKES_IGNORED.isdisjoint(_told_hatchling(content.tool.hatch.get("build", {})))
+
+
 def _is_plain_hatchling(content: BuildInput) -> bool:
     """Tell whether hatchling is told of nothing more to install, nor to run code of the project.
 
@@ -103,14 +117,18 @@ def _is_plain_hatchling(content: BuildInput) -> bool:
     """
     hatch = content.tool.hatch
     try:
-        build = {**hatch.get("build", {})}
-        targets = build.pop("targets", {})
-        told = {*build}.union(*(targets[target] for target in targets))
+        build = hatch.get("build", {})
+        told, targets = _told_hatchling(build), {*build.get("targets", {})}
         by_project = "custom" in hatch.get("metadata", {}).get("hooks", {})
         by_project = by_project or hatch.get("version", {}).get("source") == "code"
     except (AttributeError, TypeError):  # another type than hatchling's: it complains
         return False
-    return told <= _HATCH_KEYS and {*targets} <= _HATCH_TARGETS and not by_project
+    return told <= _HATCH_KEYS and targets <= _HATCH_TARGETS and not by_project
+
+
+def _told_hatchling(build: Mapping[str, Any]) -> set[str]:
+    """Name what `[tool.hatch.build]` says, of whatever target."""
+    return ({*build} - {"targets"}).union(*build.get("targets", {}).values())
 
 
 def _is_plain_flit(content: BuildInput) -> bool:
@@ -126,7 +144,7 @@ def _is_plain_poetry(content: BuildInput) -> bool:
 
 _PLAIN: Final[Mapping[str, Callable[[BuildInput], bool]]] = MappingProxyType(
     {
-        "hatchling.build": _is_plain_hatchling,
+        _HATCHLING: _is_plain_hatchling,
         "flit_core.buildapi": _is_plain_flit,
         "poetry.core.masonry.api": _is_plain_poetry,
     }

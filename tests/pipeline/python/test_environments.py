@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -19,6 +20,7 @@ from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.python.environments import UvEnvironment
 from releasekit.workspace import load_workspace
+from releasekit.workspace.settings import Commands, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -179,7 +181,32 @@ def test_the_package_of_the_root_shares_one_only_where_it_cant_take_it_in(root: 
     write(root, ".git/info/exclude", ".releasekit-*\n")  # of which hatchling knows nothing
     write(root, ".gitignore")
     assert [*told(root, wanted)] == []
+    assert [*told(root)] == [], "it may be built, though by a command or since its files are gone"
+    private = (root / "pyproject.toml").read_text().replace("version =", "classifiers = ['Private :: x']\nversion =")
+    write(root, "pyproject.toml", private)
     assert [*told(root)] == [*NAMES], "it is not built"
+
+
+TAKES_IN: Final = {
+    "what git ignores": ("pyproject.toml", "[tool.hatch.build]\nignore-vcs = true\n"),
+    "some of what git ignores": ("pyproject.toml", "[tool.hatch.build.targets.sdist]\nartifacts = ['*.py']\n"),
+    "what it is told elsewhere": ("hatch.toml", ""),
+}
+
+
+@pytest.mark.parametrize(("path", "text"), TAKES_IN.values(), ids=TAKES_IN)
+def test_nothing_is_shared_where_the_package_of_the_root_could_take_it_in(root: Path, path: str, text: str) -> None:
+    write(root, "pyproject.toml", local_backend.MEMBER.format(name="whole"), append=True)
+    assert [*told(root)] == [*NAMES]
+    write(root, path, text, append=True)
+    assert [*told(root)] == []
+
+
+def test_nothing_is_shared_where_a_command_builds_the_package_of_the_root(root: Path) -> None:
+    write(root, "pyproject.toml", local_backend.MEMBER.format(name="whole"), append=True)
+    packages = dict(load_workspace(root).packages)
+    packages["whole"] = replace(packages["whole"], settings=Settings(commands=Commands(build=("make",))))
+    assert Python().environments(root, packages, NAMES) == {}
 
 
 def test_what_is_required_and_not_there_is_told_by_the_isolated_build(root: Path, tmp_path: Path) -> None:

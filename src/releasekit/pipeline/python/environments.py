@@ -19,7 +19,7 @@ from releasekit.pipeline import git, process
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python.uv_settings import KEYS, read_uv_toml, why_not_alike
 from releasekit.state.beside import DIST_DIRECTORY
-from releasekit.workspace.backend import BuildInput, requirements_to_share
+from releasekit.workspace.backend import BuildInput, leaves_ignored_out, requirements_to_share
 from releasekit.workspace.pyproject import FILENAME, UV_FILENAME, read_toml
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def environments_in(
         return {}
     told = read_toml(root / FILENAME, BuildInput)
     tables = [(root / FILENAME, told.tool.uv), (root / UV_FILENAME, read_uv_toml(root / UV_FILENAME))]
-    why = why_not_alike(tables, root) or _why_not_beside(root, (packages[name] for name in wanted))
+    why = why_not_alike(tables, root) or _why_not_beside(root, told, packages.values())
     if why:
         get_logger(__name__).debug("releasekit.environments_refused", reason=why)
         return {}
@@ -139,10 +139,18 @@ def _is_pinned(root: Path, directory: Path) -> bool:
     return False
 
 
-def _why_not_beside(root: Path, wanted: Iterable[Package]) -> str:
-    """Say why there must not be anything in the root; empty if there may."""
-    ours = root / DIST_DIRECTORY / "environment"
-    if any(package.directory == root for package in wanted) and not git.is_ignored_by(root / ".gitignore", ours):
+def _why_not_beside(root: Path, told: BuildInput, packages: Iterable[Package]) -> str:
+    """Say why there must not be anything in the root; empty if there may.
+
+    Its own package may be built at the same time, also if that is not by us or of it there is something already.
+    """
+    own = [package for package in packages if package.directory == root and not package.skip_reason]
+    if not own:
+        return ""
+    by_other = any(package.settings.commands.build for package in own) or os.path.lexists(root / _INSTEAD_OF_PYPROJECT)
+    if by_other or not leaves_ignored_out(told):
+        return "the root's own package could take it in: it is built by what may take in what git ignores"
+    if not git.is_ignored_by(root / ".gitignore", root / DIST_DIRECTORY / "environment"):
         return f"the root's own package could take it in: its .gitignore does not have {git.OURS}*"
     return ""
 
