@@ -8,6 +8,7 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -180,6 +181,16 @@ def test_one_that_cant_be_made_is_not_tried_again_and_all_are_built_alone(
     assert build(builder, "a1", "a2") == ["alone"] * 2
     assert left_over(tmp_path) == []
     assert len(ecosystem.places["a"].made) == 1
+
+
+def test_one_that_leaves_no_room_for_what_is_built_is_removed_first(
+    tmp_path: Path, ecosystem: Ecosystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    build(builder_of(tmp_path, ecosystem, "a1", "a2"), "a1", "a2")
+    assert len(ecosystem.places["a"].made) == 1
+    assert sorted(ecosystem.alone) == ["a1", "a2"]
+    assert left_over(tmp_path) == []
 
 
 @pytest.mark.parametrize("error", [StepError(E.BUILD_FAILED, "it broke"), OSError("no space")], ids=repr)

@@ -7,9 +7,11 @@ built in one of its own as ever, and what goes wrong then is what is told. So no
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import weakref
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from releasekit.errors import E, ReleaseKitError, headline
 from releasekit.logging import get_logger
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
     from releasekit.pipeline.ecosystem import Build
     from releasekit.workspace import Package
+
+
+_ROOM: Final = 1 << 26
+"""Bytes that must be left for what is built: without the environment it might have fitted in."""
 
 
 class Environment(Protocol):
@@ -136,6 +142,8 @@ class _Shared:
         try:
             await asyncio.to_thread(place.mkdir, parents=True)
             await self.environment.make(place, self._timeout)
+            if shutil.disk_usage(place).free < _ROOM:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
         except (StepError, OSError) as error:
             get_logger(__name__).info("releasekit.environment_failed", reason=headline(str(error)))
             remove()
