@@ -209,6 +209,11 @@ def test_nothing_is_shared_where_a_command_builds_the_package_of_the_root(root: 
     assert Python().environments(root, packages, NAMES) == {}
 
 
+def test_nothing_is_shared_where_it_could_not_be_on_the_path(root: Path) -> None:
+    assert [*told(root)] == [*NAMES]
+    assert [*told(root.rename(root.with_name("a:root")))] == []
+
+
 def test_what_is_required_and_not_there_is_told_by_the_isolated_build(root: Path, tmp_path: Path) -> None:
     (tmp_path / "needed" / "hatchling-1.0-py3-none-any.whl").unlink()
     with pytest.raises(StepError, match="uv build of 'one' in ") as caught:

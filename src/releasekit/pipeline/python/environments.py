@@ -96,7 +96,8 @@ def environments_in(
         return {}
     told = read_toml(root / FILENAME, BuildInput)
     tables = [(root / FILENAME, told.tool.uv), (root / UV_FILENAME, read_uv_toml(root / UV_FILENAME))]
-    why = why_not_alike(tables, root) or _why_not_beside(root, told, packages.values())
+    unable = f"{root} has a {os.pathsep}, so it can't be on a PATH" if os.pathsep in str(root) else ""
+    why = unable or why_not_alike(tables, root) or _why_not_beside(root, told, packages.values())
     if why:
         get_logger(__name__).debug("releasekit.environments_refused", reason=why)
         return {}
