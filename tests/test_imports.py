@@ -32,3 +32,10 @@ def test_a_module_is_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), absent("colorsys"):
         raise ZeroDivisionError
     assert "colorsys" not in sys.modules
+
+
+def test_two_at_a_time_may_have_a_module_missing() -> None:
+    sys.modules.pop("colorsys", None)
+    with absent("colorsys"):
+        del sys.modules["colorsys"]  # as another thread does that came first
+    assert "colorsys" not in sys.modules

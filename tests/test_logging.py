@@ -192,6 +192,8 @@ from releasekit import logging
 {before}
 logging.get_logger()
 assert ("rich" not in sys.modules) is {hidden}
+logging.absent = None
+logging.get_logger()
 import rich.traceback
 import structlog.dev
 assert (structlog.dev.rich is None) is {hidden}

@@ -25,5 +25,5 @@ def absent(module: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if hidden and sys.modules[module] is None:
-            del sys.modules[module]
+        if hidden and sys.modules.get(module, ...) is None:
+            sys.modules.pop(module, None)

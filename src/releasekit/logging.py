@@ -130,8 +130,11 @@ def configure(*, level: str = "info", json: bool = False) -> None:
 
 
 def _import_structlog() -> None:
-    """Import it, in our own process without rich, which only draws tracebacks for it, and takes half the time."""
-    with absent("rich") if _expected else nullcontext():
+    """Import it, in our own process without rich, which only draws tracebacks for it, and takes half the time.
+
+    Only once: who logs in a thread is not to have rich missing for who just imports it in another.
+    """
+    with absent("rich") if _expected and "structlog" not in sys.modules else nullcontext():
         import structlog  # noqa: F401, PLC0415  # slow
 
 
