@@ -77,4 +77,8 @@ class Remembers(Protocol):
     """An index that knows what it was asked a moment ago."""
 
     def just_shown(self, package: str, version: str) -> Mapping[str, str] | None:
-        """Give the answer of `Index.files` again; None if that is too long ago, or something was sent since."""
+        """Give the answer of `Index.files` again.
+
+        None if that is too long ago, or if something of the package was sent: an upload that seemed to fail may have
+        arrived, and show a little later.
+        """

@@ -82,6 +82,7 @@ class PackageIndex:
         self.directory: Path | None = None
         self._api = SimpleApi(name, url)
         self._shown: dict[str, _Shown] = {}  # by package, whose name is normalized
+        self._sent: set[str] = set()  # packages of which something was, likewise
 
     async def files(self, package: str, version: str, expected: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002  # its pages show the sha256
         """See `Index.files`."""
@@ -97,9 +98,11 @@ class PackageIndex:
 
     def just_shown(self, package: str, version: str) -> Mapping[str, str] | None:
         """See `Remembers.just_shown`."""
-        shown = self._shown.get(canonicalize_name(package))
-        just = shown and shown.version == version and shown.asked >= time.monotonic() - RECENT
-        return shown.files if shown and just else None
+        name = canonicalize_name(package)
+        shown = self._shown.get(name)
+        if not shown or name in self._sent or shown.version != version:
+            return None
+        return shown.files if shown.asked >= time.monotonic() - RECENT else None
 
     async def filenames(self, package: str) -> Collection[str]:
         """See `Index.filenames`."""
@@ -114,6 +117,7 @@ class PackageIndex:
         target, environ = self._target(path.name for path in paths)
         for package in _packages_of(path.name for path in paths):
             self._shown.pop(package, None)
+            self._sent.add(package)
         given = [glob.escape(str(path)) for path in paths]  # uv takes patterns
         command = [process.find_uv(), "publish", *target, "--", *given]
         try:
