@@ -142,8 +142,7 @@ class _Shared:
         try:
             await asyncio.to_thread(place.mkdir, parents=True)
             await self.environment.make(place, self._timeout)
-            if shutil.disk_usage(place).free < _ROOM:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
+            _require_room(place)
         except (StepError, OSError) as error:
             get_logger(__name__).info("releasekit.environment_failed", reason=headline(str(error)))
             remove()
@@ -152,6 +151,11 @@ class _Shared:
             remove()
             raise
         return place
+
+
+def _require_room(place: Path) -> None:
+    if shutil.disk_usage(place).free < _ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
 
 
 def _clear(directory: Path) -> None:
