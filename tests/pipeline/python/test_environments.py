@@ -94,11 +94,15 @@ def test_packages_with_the_same_requirements_are_built_in_one_environment(root: 
     assert sorted(path.name for path in (root / DIST_DIRECTORY).iterdir()) == sorted(NAMES)
 
 
-def test_its_modules_are_compiled_before_any_build_runs(root: Path) -> None:
+@pytest.mark.parametrize("forbidden", ["", "1"])
+def test_all_modules_are_compiled_only_where_builds_may_not_write_what_they_compile(
+    root: Path, monkeypatch: pytest.MonkeyPatch, forbidden: str
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", forbidden)
     place = root / "place"
     place.mkdir()
     asyncio.run(told(root)["one"].make(place, 60))
-    assert [*place.glob("venv/lib/*/site-packages/hatchling/__pycache__/build.*.pyc")]
+    assert bool([*place.glob("venv/lib/*/site-packages/hatchling/__pycache__/build.*.pyc")]) is bool(forbidden)
 
 
 def test_those_that_require_something_else_share_another_or_none(root: Path, tmp_path: Path) -> None:

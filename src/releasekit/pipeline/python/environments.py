@@ -67,7 +67,10 @@ class UvEnvironment:
             # and only who looks for one is not told by the variable.
             python = _path_in(await uv("python", "find", *filter(None, [os.environ.get("UV_PYTHON")])))
             await uv("venv", "--quiet", "--no-project", "--python", python, str(place / _VENV))
-            installing = ("pip", "install", "--quiet", "--compile-bytecode", "--python", str(_python_in(place)))
+            # What builds import is compiled by the first of them, unless they may not write it; all of it might take
+            # longer than the builds.
+            compiling = ["--compile-bytecode"] if os.environ.get("PYTHONDONTWRITEBYTECODE") else []
+            installing = ("pip", "install", "--quiet", *compiling, "--python", str(_python_in(place)))
             await uv(*installing, "--requirements", str(listed))
         except process.CommandError as error:
             message = f"no environment could be made to build with {', '.join(self.requirements)}:\n{error.shown}"
