@@ -73,8 +73,9 @@ class Interpreter:
     """A Python that has imported releasekit and forks; a context manager."""
 
     def __enter__(self) -> Self:
-        # Measuring coverage would take longer than the commands.
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+        # Measuring coverage would take longer than the commands; and a mark is of one test's processes.
+        others = ("COV", "RELEASEKIT_TESTS_")
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         self._output = tempfile.TemporaryDirectory()
         self._program = subprocess.Popen(
             [sys.executable, "-m", "tests.warm"],

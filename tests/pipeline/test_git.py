@@ -126,6 +126,11 @@ def test_our_files_that_git_does_not_ignore_are_named(workspace: Workspace) -> N
     (workspace.root / ".gitignore").write_text("")
 
     assert git.unignored(workspace.root) == [".releasekit-state.json"]
+    for name in ("core", "top"):
+        built = workspace.root / ".releasekit-dist" / name
+        built.mkdir(parents=True)
+        (built / "a.whl").touch()
+    assert git.unignored(workspace.root) == [".releasekit-dist/", ".releasekit-state.json"]
 
 
 def refusal(workspace: Workspace, *names: str, index: str = "") -> str:

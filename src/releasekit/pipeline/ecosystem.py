@@ -13,8 +13,11 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
-from releasekit.errors import ReleaseKitError
+from releasekit.errors import E, ReleaseKitError
+from releasekit.pipeline import process
+from releasekit.pipeline.call import printed
 from releasekit.pipeline.commands import ByCommands
+from releasekit.pipeline.outcome import StepError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -53,6 +56,22 @@ class Build(NamedTuple):
     kept: Callable[[str], Path]
     source_date_epoch: int
     timeout: float
+
+    def error(self, shown: str, error: process.CommandError) -> StepError:
+        """Tell how the program that was to do it went wrong.
+
+        Args:
+            shown: What was run, as its user would say it.
+            error: How it ended.
+        """
+        what = f"{shown} of {self.package.name!r}"
+        if isinstance(error, process.CommandTimeoutError):
+            message = f"{what} did not end within {self.timeout:g} s{printed(error)}"
+            hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
+            return StepError(E.BUILD_TIMEOUT, message, hint)
+        message = f"{what} in {self.package.directory} failed{printed(error)}"
+        hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
+        return StepError(E.BUILD_FAILED, message, hint)
 
 
 class Ecosystem(Protocol):

@@ -112,8 +112,10 @@ def shallow_repositories(directories: Iterable[Path]) -> dict[Path, list[Path]]:
 
 
 def unignored(directory: Path) -> list[str]:
-    """Name our own files in a directory that git does not ignore: a commit or an sdist could take them in."""
-    return ask(directory, "ls-files", "--others", "--exclude-standard", "--", f":(glob){OURS}*").splitlines()
+    """Name what is ours in a directory and git does not ignore: a commit or an sdist could take it in."""
+    ours = (f":(glob){OURS}*", f":(glob){OURS}*/**")
+    asked = ("ls-files", "--others", "--exclude-standard", "--directory", "--no-empty-directory")
+    return ask(directory, *asked, "--", *ours).splitlines()
 
 
 def is_ignored_by(file: Path, place: Path) -> bool:

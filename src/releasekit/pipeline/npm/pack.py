@@ -12,13 +12,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from releasekit.errors import E
 from releasekit.pipeline import process
 from releasekit.pipeline.npm.members import uses_pnpm
 from releasekit.pipeline.npm.package_json import FILENAME, read
 from releasekit.pipeline.npm.programs import environ, find_npm, find_pnpm, withheld
 from releasekit.pipeline.npm.workspace import PACKING
-from releasekit.pipeline.outcome import StepError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,16 +57,9 @@ async def _ignores_scripts(directory: Path, variables: Mapping[str, str | None],
 
 
 async def _run(command: Sequence[str], build: Build, variables: Mapping[str, str | None], deadline: float) -> None:
-    name, directory = build.package.name, build.package.directory
     shown = " ".join([Path(command[0]).name, *(word for word in command[1:] if not word.startswith("-"))])
     left = max(0.0, deadline - time.monotonic())
     try:
-        await process.run(command, cwd=directory, environ=variables, timeout=left)
-    except process.CommandTimeoutError as error:
-        message = f"{shown} of {name!r} did not end within {build.timeout:g} s:\n{error.shown}"
-        hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
-        raise StepError(E.BUILD_TIMEOUT, message, hint) from error
+        await process.run(command, cwd=build.package.directory, environ=variables, timeout=left)
     except process.CommandError as error:
-        message = f"{shown} of {name!r} in {directory} failed:\n{error.shown}"
-        hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
-        raise StepError(E.BUILD_FAILED, message, hint) from error
+        raise build.error(shown, error) from error

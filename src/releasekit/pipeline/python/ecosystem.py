@@ -90,17 +90,10 @@ class Python:
         command = [process.find_uv(), "build", *kind, "--out-dir", str(build.target), *offered.arguments, *options]
         command.append(str(source))
         environ = {**self._environ(build), **offered.environ}
-        name = build.package.name
         try:
             await process.run(command, cwd=build.root, environ=environ, timeout=build.timeout)
-        except process.CommandTimeoutError as error:
-            message = f"uv build of {name!r} did not end within {build.timeout:g} s:\n{error.shown}"
-            hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
-            raise StepError(E.BUILD_TIMEOUT, message, hint) from error
         except process.CommandError as error:
-            message = f"uv build of {name!r} in {build.package.directory} failed:\n{error.shown}"
-            hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
-            raise StepError(E.BUILD_FAILED, message, hint) from error
+            raise build.error("uv build", error) from error
         for leftover in _NOT_TO_KEEP:
             (build.target / leftover).unlink(missing_ok=True)
 
