@@ -207,7 +207,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_also_when_that_has_nothin
 ) -> None:
     assert workspace.killed_at("publishing", 0, *PUBLISH).returncode == -signal.SIGKILL
     kept = workspace.recorded()
-    for name in (".together-0123", ".building-0123"):
+    for name in (".together-0123456789abcdef", ".building-0123456789abcdef"):
         left = workspace.root / DIST_DIRECTORY / name
         left.mkdir()
         (left / "nobody_took_it-1-py3-none-any.whl").touch()
@@ -220,7 +220,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_also_when_that_has_nothin
 
 
 def test_what_was_left_before_there_was_a_run_is_removed(workspace: Workspace) -> None:
-    (workspace.root / DIST_DIRECTORY / ".together-0123").mkdir(parents=True)
+    (workspace.root / DIST_DIRECTORY / ".together-0123456789abcdef").mkdir(parents=True)
 
     assert workspace.releasekit(*PUBLISH).returncode == 0
     assert not left_over(workspace.root)
