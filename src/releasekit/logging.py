@@ -11,7 +11,6 @@ import contextlib
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from releasekit.escape import in_one_line, printable
@@ -134,7 +133,7 @@ def _import_structlog() -> None:
 
     Only once: who logs in a thread is not to have rich missing for who just imports it in another.
     """
-    with absent("rich") if _expected and "structlog" not in sys.modules else nullcontext():
+    with absent("rich") if _expected and "structlog" not in sys.modules else contextlib.nullcontext():
         import structlog  # noqa: F401, PLC0415  # slow
 
 

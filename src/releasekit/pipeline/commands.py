@@ -113,9 +113,7 @@ class ByCommands:
         try:
             await call.run(build.timeout, environ)
         except process.CommandTimeoutError as error:
-            message = f"the build command of {package.name!r} did not end within {build.timeout:g} s{printed(error)}"
-            hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
-            raise StepError(E.BUILD_TIMEOUT, message, hint) from error
+            raise build.error("the build command", error) from error
         except process.CommandError as error:
             message = f"the build command of {package.name!r} {ended(error)}"
             hint = "mend it; if that takes a new commit, start over with `releasekit publish --fresh`"

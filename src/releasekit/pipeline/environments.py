@@ -1,7 +1,8 @@
 """Environments that several packages are built in, where to make one for each would take longer than to build in it.
 
 It is only a shorter way to the same files: where an environment can't be made, or a build in it fails, the package is
-built in one of its own as ever, and what goes wrong then is what is told. So nothing that goes wrong here is an error.
+built in one of its own as ever, and what goes wrong then is what is told. So nothing that goes wrong here is an error,
+but for a build that has taken all of its time.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Environments:
                 raise
             log = get_logger(__name__)
             log.info("releasekit.build_isolated", package=build.package.name, reason=headline(str(error)))
-            await asyncio.to_thread(_clear, build.target)
+            await asyncio.to_thread(_empty, build.target)
             return False
         return True
 
@@ -158,9 +159,6 @@ def _require_room(place: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
 
 
-def _clear(directory: Path) -> None:
-    for path in directory.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def _empty(directory: Path) -> None:
+    shutil.rmtree(directory)
+    directory.mkdir()
