@@ -71,13 +71,13 @@ class Ecosystem:
         self.goes_wrong: Mapping[str, Exception | None] = {}
         self.asked: Collection[str] = ()
         self.alone: list[str] = []
-        self.reached: dict[str, asyncio.Event] = {}
+        self.reached: dict[str, asyncio.Queue[str]] = {}
         self.ended: list[str] = []
 
     async def happens(self, what: str) -> None:
         """Go wrong, or wait to be cancelled, as a test has it."""
         if what in self.reached:
-            self.reached[what].set()
+            self.reached[what].put_nowait(what)
             try:
                 await asyncio.sleep(60)
             finally:
@@ -255,10 +255,11 @@ def test_who_is_cancelled_has_it_over_and_away_before_it_ends(
     tmp_path: Path, ecosystem: Ecosystem, moment: str, times: int
 ) -> None:
     async def test() -> None:
-        ecosystem.reached = {moment: asyncio.Event()}
+        ecosystem.reached = {moment: asyncio.Queue()}
         builder, packages = builder_of(tmp_path, ecosystem, "a1", "a2"), packages_of(tmp_path, "a1", "a2")
         tasks = [asyncio.create_task(builder.build(package)) for package in packages.values()]
-        await ecosystem.reached[moment].wait()
+        for _ in range(times):
+            await ecosystem.reached[moment].get()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
