@@ -49,7 +49,7 @@ USED: Final = (
 )
 """What the command line imports when it needs it."""
 
-TIMEOUT: Final = 220.0
+TIMEOUT: Final = 100.0
 """Seconds after which a command is taken to hang."""
 
 

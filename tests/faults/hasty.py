@@ -22,7 +22,7 @@ from releasekit.cli import main
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HANG: Final = 200.0  # seconds after which a release is taken to hang: a disk may stall for long
+HANG: Final = 90.0  # seconds after which a release is taken to hang
 HASTE: Final = 10  # times shorter than the command's own are its waits for the index: a campaign has many
 
 

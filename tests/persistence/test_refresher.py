@@ -190,6 +190,45 @@ def test_a_thread_that_waits_for_changes_ends_at_close(refresh: Refresher, refre
     assert refreshed.count == 1
 
 
+def test_closing_as_a_pause_ends_ends_the_thread(
+    refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = Event.wait
+    closing = Thread(target=refresh.close, daemon=True)
+
+    def wait_and_be_closed(event: Event, timeout: float | None = None) -> bool:
+        if timeout != refresher.INTERVAL:
+            return wait(event, timeout)
+        closing.start()
+        assert wait(event, PATIENCE)
+        time.sleep(0.05)  # until all is set that closing sets
+        return False  # as when the time is over first
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Event, "wait", wait_and_be_closed)
+        refresh.changed()
+        assert wait(refresh._stopped, PATIENCE)
+        closing.join(2.0)
+        ended = not closing.is_alive()
+    refresh._dirty.set()  # or it would never end
+    assert ended
+    assert refreshed.count == 0
+
+
+def test_closing_ends_the_thread_whenever_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresher, "INTERVAL", 0.002)
+    for place in range(300):
+        refresh = Refresher(lambda: None)
+        refresh.changed()
+        until = time.perf_counter() + place * 1e-5
+        while time.perf_counter() < until:
+            pass
+        closing = Thread(target=refresh.close, daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
+        assert not closing.is_alive(), f"closed after {place * 1e-5:.5f} s"
+
+
 def test_a_change_after_the_end_refreshes_nothing(refresh: Refresher, refreshed: Refreshed) -> None:
     refresh.close()
     refresh.changed()

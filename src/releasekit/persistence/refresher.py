@@ -52,6 +52,8 @@ class Refresher:
         pause = INTERVAL
         while self._dirty.wait() and not self._stopped.wait(pause):
             self._dirty.clear()
+            if self._stopped.is_set():  # just now, and what `close` wakes us by may be cleared
+                return
             begun = time.perf_counter()
             self._refresh()
             pause = max(INTERVAL, (time.perf_counter() - begun) / SHARE)
