@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,6 +140,53 @@ def test_a_command_that_fails_says_what_it_printed_and_what_to_do(crates: Worksp
     assert "the publish command of 'base' ended with status 7" in ended.stderr
     assert "out of luck" in ended.stderr
     assert crates.statuses() == {"base": "failed", "top": "pending"}
+
+
+@pytest.mark.parametrize("step", ["build", "publish", "verify"])
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_program_that_is_missing_is_missed_before_anything_is_built(
+    crates: Workspace, step: str, dry: tuple[str, ...]
+) -> None:
+    crates.edit("pyproject.toml", f'{step} = ["sh"', f'{step} = ["no-such-program"')
+    crates.commit()
+
+    ended = crates.releasekit(*PUBLISH, *dry)
+
+    assert ended.returncode == 1
+    assert f"RK-CONFIG-INVALID: the {step} command of 'base' can't begin" in ended.stderr
+    assert "no-such-program is not on PATH" in ended.stderr
+    assert f"put it on PATH, or mend what pyproject.toml has as steps.{step}" in ended.stdout + ended.stderr
+    assert not [*crates.root.glob(".releasekit-dist/*")]
+
+
+def test_a_program_that_built_is_not_missed_once_all_is_built(crates: Workspace, tmp_path: Path) -> None:
+    crates.edit("pyproject.toml", 'build = ["sh"', 'build = ["build-a-crate"')
+    crates.commit()
+    program = tmp_path / "bin" / "build-a-crate"
+    program.parent.mkdir()
+    program.symlink_to("/bin/sh")
+    path = os.environ["PATH"]
+    crates.edit("publish.sh", "shift", "exit 75")
+    crates.commit()
+    there = crates.releasekit(*PUBLISH, "--retry-budget=0", environ={"PATH": f"{program.parent}:{path}"})
+    assert "RK-PUBLISH-FAILED" in there.stderr
+    crates.edit("publish.sh", "exit 75", "shift")
+
+    ended = crates.releasekit(*PUBLISH, "--allow-dirty")
+
+    assert ended.returncode == 0, ended.stderr
+    assert sent(crates) == CRATES
+
+
+@pytest.mark.parametrize("program", ["{root}/make-it", "{package}", "./make-it"])
+def test_a_program_that_may_be_there_in_time_is_not_missed_before(crates: Workspace, program: str) -> None:
+    crates.edit("pyproject.toml", 'publish = ["sh"', f'publish = ["{program}"')
+    crates.commit()
+
+    ended = crates.releasekit(*PUBLISH)
+
+    assert "RK-PUBLISH-FAILED" in ended.stderr
+    assert crates.recorded()
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import process
 from releasekit.workspace.placeholders import fill
+from releasekit.workspace.pyproject import FILENAME
+from releasekit.workspace.settings import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from releasekit.state import RunState
     from releasekit.workspace import Package
 
 _NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
@@ -61,6 +66,33 @@ class Call(NamedTuple):
         output = await process.run(command, cwd=self.package.directory, environ={**told, **environ}, timeout=timeout)
         log = get_logger(__name__)
         log.debug("releasekit.command_ended", package=self.package.name, step=self.step, output=process.shorten(output))
+
+
+def require_programs(packages: Mapping[str, Package], run: RunState) -> None:
+    """Look for the programs that are still to be called, rather than miss one in the middle.
+
+    One that is given by its path is not looked for: a build may make it.
+
+    Args:
+        packages: Those of the workspace.
+        run: What is done of it, and what is not.
+
+    Raises:
+        ReleaseKitError: One is not on PATH (`E.CONFIG_INVALID`).
+    """
+    for name in run.unfinished_packages():
+        package = packages[name]
+        for step in ("publish", "verify") if run[name].artifacts else ("build", "publish", "verify"):
+            program = next(iter(getattr(package.settings.commands, step)), "")
+            if program and not {os.sep, "{"} & {*program} and not shutil.which(program):
+                message = f"the {step} command of {name!r} can't begin: {program} is not on PATH"
+                raise ReleaseKitError(E.CONFIG_INVALID, message, put_on_path(package, step))
+
+
+def put_on_path(package: Package, step: str) -> str:
+    """Say what to do about a program that is missing."""
+    key = f"{STEPS}.{step}"
+    return f"put it on PATH, or mend what {package.settings.sources.get(key, FILENAME)} has as {key}"
 
 
 def ended(error: process.CommandError) -> str:

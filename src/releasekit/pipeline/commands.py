@@ -21,15 +21,13 @@ from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import process
-from releasekit.pipeline.call import Call, ended, printed
+from releasekit.pipeline.call import Call, ended, printed, put_on_path
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.environments import SharesEnvironments
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
 from releasekit.pipeline.together import BuildsTogether
 from releasekit.redaction import redact
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
-from releasekit.workspace.pyproject import FILENAME
-from releasekit.workspace.settings import VERIFY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -194,8 +192,7 @@ class CommandIndex:
             raise TransientError(E.INDEX_UNREADABLE, message, "find out what it waits for") from error
         except process.ProgramMissingError as error:
             message = f"the verify command of {package!r} {ended(error)}"
-            hint = f"put it on PATH, or mend what {planned.settings.sources.get(VERIFY, FILENAME)} has as {VERIFY}"
-            raise StepError(E.INDEX_UNREADABLE, message, hint) from error
+            raise StepError(E.INDEX_UNREADABLE, message, put_on_path(planned, "verify")) from error
         except process.CommandError as error:
             if error.returncode == NOT_THERE:
                 return {}

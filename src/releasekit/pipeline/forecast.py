@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from releasekit.errors import E, code_of, headline
 from releasekit.lifecycle import PackageStatus
 from releasekit.pipeline.build import Builder
+from releasekit.pipeline.call import require_programs
 from releasekit.pipeline.orchestrator import CONFIRM_TIMEOUT
 from releasekit.pipeline.outcome import ConflictError, NotShownError
 from releasekit.pipeline.patience import in_turns
@@ -85,6 +86,7 @@ async def forecast(request: Request) -> list[Forecast]:
         plan.wheels.refuse_others(run, None if begins else plan.workspace.root)
         if begins:
             await skip_complete(run, plan.index, plan.patience, plan.wheels.given)
+        require_programs(plan.workspace.packages, run)
         packages = sorted(run.packages.values(), key=lambda package: (package.level, package.name))
         told = await in_turns(partial(_of, package, plan) for package in packages)
         return [*_with_what_waits(told, run)]

@@ -13,6 +13,7 @@ from releasekit.errors import E, ReleaseKitError
 from releasekit.logging import get_logger
 from releasekit.pipeline import dirty, git
 from releasekit.pipeline.build import Builder, given_directory
+from releasekit.pipeline.call import require_programs
 from releasekit.pipeline.carrier import COMPANY, TakesCompany
 from releasekit.pipeline.ceiling import jobs_with_room
 from releasekit.pipeline.chosen import load_selected
@@ -164,6 +165,7 @@ async def release(
             stopped: ReleaseKitError | None = None
             with watching(orchestrator):
                 try:
+                    require_programs(plan.workspace.packages, store.state)
                     await orchestrator.run()
                 except ReleaseKitError as error:
                     stopped = error
