@@ -10,6 +10,8 @@ import pytest
 from tests.support import Workspace, digests
 
 from releasekit.cli import demo_workspace
+from releasekit.pipeline.build import DIST_DIRECTORY
+from releasekit.state import STATE_FILENAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,8 +157,31 @@ def test_a_program_that_is_missing_is_missed_before_anything_is_built(
     assert ended.returncode == 1
     assert f"RK-CONFIG-INVALID: the {step} command of 'base' can't begin" in ended.stderr
     assert "no-such-program is not on PATH" in ended.stderr
-    assert f"put it on PATH, or mend what pyproject.toml has as steps.{step}" in ended.stdout + ended.stderr
-    assert not [*crates.root.glob(".releasekit-dist/*")]
+    assert f"put it on PATH, or mend what pyproject.toml has as steps.{step}" in ended.stderr
+    assert not (crates.root / STATE_FILENAME).exists()  # so no run is bound to what is to be mended
+    assert not (crates.root / DIST_DIRECTORY).exists()
+
+
+def test_a_program_that_is_missing_later_keeps_a_run_from_going_on(crates: Workspace, tmp_path: Path) -> None:
+    crates.edit("pyproject.toml", 'publish = ["sh"', 'publish = ["send-a-crate"')
+    crates.commit()
+    program = tmp_path / "bin" / "send-a-crate"
+    program.parent.mkdir()
+    program.symlink_to("/bin/false")
+    path = f"{program.parent}:{os.environ['PATH']}"
+    there = crates.releasekit(*PUBLISH, environ={"PATH": path})
+    assert "the publish command of 'base' ended with status 1" in there.stderr
+
+    missed = crates.releasekit(*PUBLISH)
+
+    assert missed.returncode == 1
+    assert "send-a-crate is not on PATH" in missed.stderr
+    program.unlink()
+    program.write_text("#!/bin/sh\n" + PUBLISHING.replace("shift\n", "shift 2\n"))
+    program.chmod(0o755)
+    ended = crates.releasekit(*PUBLISH, environ={"PATH": path})
+    assert ended.returncode == 0, ended.stderr
+    assert sent(crates) == CRATES
 
 
 def test_a_program_that_built_is_not_missed_once_all_is_built(crates: Workspace, tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ async def release(
             fresh=request.fresh,
             patience=plan.patience,
             wheels=plan.wheels,
+            require=partial(require_programs, plan.workspace.packages),
         ) as store:
             if unignored := git.unignored(plan.workspace.root):
                 get_logger(__name__).warning(
@@ -165,7 +166,6 @@ async def release(
             stopped: ReleaseKitError | None = None
             with watching(orchestrator):
                 try:
-                    require_programs(plan.workspace.packages, store.state)
                     await orchestrator.run()
                 except ReleaseKitError as error:
                     stopped = error

@@ -21,7 +21,7 @@ from releasekit.store import RunStore
 from releasekit.workspace import is_left_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from releasekit.pipeline.index import Index
@@ -38,6 +38,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
     fresh: bool = False,
     patience: Mapping[str, float] = MappingProxyType({}),
     wheels: Wheels | None = None,
+    require: Callable[[RunState], object] = bool,
 ) -> RunStore:
     """Open the run that a plan asks for.
 
@@ -48,6 +49,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
         fresh: Begin anew, whatever is there; the old files are kept aside.
         patience: Package → seconds that it is tried to ask the index about it, if that is less than usual.
         wheels: Files that were built elsewhere; those of packages that have nothing recorded yet become the run's own.
+        require: Refuses, with an error, a run that could not come to its end.
 
     Returns:
         The open run: what was in flight is recovered, what failed is to be tried again.
@@ -66,6 +68,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
                 remove_leftovers(path.parent)
                 wheels.refuse_others(store.state, path.parent)
                 resumed = _resume(store)
+                require(resumed.state)
                 await asyncio.to_thread(wheels.keep, resumed.state, path.parent, anew=False)
                 return resumed
         except BaseException:
@@ -75,6 +78,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
     remember(path, plan, index)
     wheels.refuse_others(plan)
     await skip_complete(plan, index, patience, wheels.given)  # first: if it fails, the old run is still in its place
+    require(plan)
     if there or fresh or left:  # a summary tells of a completed run, not of this one
         set_aside(path, unfinished=fresh)
 
