@@ -6,15 +6,19 @@ to be written ahead may be missing: that is no reason to end.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from tests import small_workspace
 from tests.faults import disks
 from tests.faults.three_packages import Nursery, goes_on, on_disk, report, survived
+from tests.support import Workspace, digests
 
 from releasekit.persistence.writer import SPACE
+from releasekit.pipeline.build import DIST_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +31,7 @@ LIMITS: Final = [*range(0, WRITTEN, STEP), *range(SPACE, SPACE + WRITTEN, STEP)]
 
 TAKEN: Final = 16 << 10  # bytes of a disk, and more than all files of a release take but for what is written ahead
 PARTS: Final = 4  # that the limits are dealt out to
+ROOM: Final = 1 << 20  # bytes, of which a build takes some more than half for each of its two files
 DISKS: Final = {"tmpfs": 1, "ext4": 4}  # and the sizes of each disk
 
 
@@ -75,6 +80,28 @@ def test_a_full_disk_loses_nothing(
     assert {"published", "RK-STATE-NOT-DURABLE"} <= set(ended)
     assert kind == "ext4" or "published, with a warning" in ended
     report(capsys, f"a release and a resume with each of {len(sizes)} sizes of free space on {kind}", ended)
+
+
+def test_a_build_on_a_full_disk_says_to_make_room_and_goes_on_once_there_is(tmp_path: Path) -> None:
+    root, out = tmp_path / "ws", tmp_path / "out"
+    small_workspace.make(root, "http://127.0.0.1:9/simple/", "http://127.0.0.1:9/")
+    (root / "base" / "src" / "base" / "data.bin").write_bytes(os.urandom(ROOM >> 1))
+    workspace = Workspace(root)
+    workspace.commit()
+    out.mkdir()
+
+    with disks.tmpfs(root / DIST_DIRECTORY, ROOM << 1) as mounted:
+        disks.fill(mounted, ROOM >> 2)
+        full = workspace.releasekit("publish", "--index", str(out))
+        disks.fill(mounted, ROOM << 1)
+        ended = workspace.releasekit("publish", "--index", str(out))
+
+    assert full.returncode == 1
+    assert "RK-BUILD-FAILED" in full.stdout
+    assert "hint: make room on the disk" in full.stdout
+    assert "mend the package" not in full.stdout
+    assert ended.returncode == 0, ended.stderr
+    assert digests(out) == workspace.recorded()
 
 
 def release_and_resume(nursery: Nursery, directory: Path, *, enough: bool, limit: int | None = None) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -105,3 +106,10 @@ def ended(error: process.CommandError) -> str:
 def printed(error: process.CommandError) -> str:
     """Give what it printed, to stand behind that."""
     return f":\n{error.shown}" if error.output else ", and printed nothing"
+
+
+def to_mend(what: str, error: process.CommandError) -> str:
+    """Say what to do about a build that failed; a full disk is not the fault of what was built."""
+    if any(os.strerror(number) in error.output for number in (errno.ENOSPC, errno.EDQUOT)):
+        return "make room on the disk, then run the same command again"
+    return f"mend {what}; if that takes a new commit, start over with `releasekit publish --fresh`"

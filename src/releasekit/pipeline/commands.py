@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import process
-from releasekit.pipeline.call import Call, ended, printed, put_on_path
+from releasekit.pipeline.call import Call, ended, printed, put_on_path, to_mend
 from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.environments import SharesEnvironments
 from releasekit.pipeline.outcome import ConflictError, StepError, TransientError
@@ -114,8 +114,7 @@ class ByCommands:
             raise build.error("the build command", error) from error
         except process.CommandError as error:
             message = f"the build command of {package.name!r} {ended(error)}"
-            hint = "mend it; if that takes a new commit, start over with `releasekit publish --fresh`"
-            raise StepError(E.BUILD_FAILED, message, hint) from error
+            raise StepError(E.BUILD_FAILED, message, to_mend("it", error)) from error
         await asyncio.to_thread(_require_files, package.name, target)
         if given != await asyncio.to_thread(_digests, target, given):
             message = f"the build command of {package.name!r} changed or removed what --wheels gave: {', '.join(given)}"

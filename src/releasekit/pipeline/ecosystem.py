@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.pipeline import process
-from releasekit.pipeline.call import printed
+from releasekit.pipeline.call import printed, to_mend
 from releasekit.pipeline.commands import ByCommands
 from releasekit.pipeline.outcome import StepError
 
@@ -70,8 +70,7 @@ class Build(NamedTuple):
             hint = "find out what it waits for, or allow for more with --build-timeout; the same command goes on"
             return StepError(E.BUILD_TIMEOUT, message, hint)
         message = f"{what} in {self.package.directory} failed{printed(error)}"
-        hint = "mend the package; if that takes a new commit, start over with `releasekit publish --fresh`"
-        return StepError(E.BUILD_FAILED, message, hint)
+        return StepError(E.BUILD_FAILED, message, to_mend("the package", error))
 
 
 class Ecosystem(Protocol):
