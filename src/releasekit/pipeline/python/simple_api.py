@@ -194,7 +194,8 @@ class SimpleApi:
             return httpx.AsyncClient(
                 auth=self._auth(),
                 headers=_HEADERS,
-                limits=httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=_KEPT),
+                # None at a time: those of questions that were given up may count for ever. `_turns` sees to it.
+                limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEPT),
                 timeout=httpx.Timeout(self.timeout, connect=_CONNECT_TIMEOUT),
             )
         except Exception as error:  # whatever the settings of the environment lead to
