@@ -136,3 +136,24 @@ def test_the_deadline_of_a_question_begins_when_it_is_asked() -> None:
         return await within(0.5, answer, "local")
 
     assert asyncio.run(in_turns(partial(question, place) for place in range(number))) == list(range(number))
+
+
+def test_when_one_of_many_questions_fails_no_other_is_at_work_any_more() -> None:
+    begun, over = [], []
+
+    async def question(place: int) -> int:
+        begun.append(place)
+        try:
+            await asyncio.sleep(0 if place == 1 else 60)
+        finally:
+            await asyncio.sleep(0)  # as who ends a process
+            over.append(place)
+        raise busy()
+
+    async def ask() -> None:
+        with pytest.raises(TransientError):
+            await in_turns(partial(question, place) for place in range(2 * AT_A_TIME))
+        assert sorted(over) == begun
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(ask())

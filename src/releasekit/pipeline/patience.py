@@ -78,14 +78,24 @@ class Patience:
 
 
 async def in_turns(questions: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Ask many questions, a few at a time: what waits for its turn is not asked yet, so no deadline of it runs."""
+    """Ask many questions, a few at a time: what waits for its turn is not asked yet, so no deadline of it runs.
+
+    Raises:
+        Exception: The first one that a question raised; the others are given up, and over.
+    """
     turns = asyncio.Semaphore(AT_A_TIME)
 
     async def ask(question: Callable[[], Awaitable[T]]) -> T:
         async with turns:
             return await question()
 
-    return await asyncio.gather(*map(ask, questions))
+    asked = [asyncio.ensure_future(ask(question)) for question in questions]
+    try:
+        return await asyncio.gather(*asked)
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def within(seconds: float, question: Callable[[], Awaitable[T]], index: str, budget: float | None = None) -> T:
