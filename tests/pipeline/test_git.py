@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support import dies
 
 from releasekit.cli import demo_workspace
 from releasekit.errors import E, ReleaseKitError
@@ -48,6 +49,22 @@ def test_a_repository_without_a_commit_has_no_head(tmp_path: Path) -> None:
         git.head(tmp_path)
 
     assert caught.value.code is E.GIT_FAILED
+
+
+def test_a_git_that_waits_for_a_hook_is_given_up_with_all_that_it_has_started(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\necho $$ > {shlex.quote(str(tmp_path))}/pid\nexec sleep 600\n")
+    hook.chmod(0o755)
+    ask_git(workspace.root, "config", "core.fsmonitor", str(hook))
+    monkeypatch.setattr(git, "TIMEOUT", 1.0)
+
+    with pytest.raises(ReleaseKitError, match="did not answer within 1 s") as caught:
+        git.ask(workspace.root, "status", "--porcelain")
+
+    assert caught.value.code is E.GIT_FAILED
+    assert dies(int((tmp_path / "pid").read_text()))
 
 
 def test_without_the_program_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

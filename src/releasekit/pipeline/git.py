@@ -6,6 +6,7 @@ hook has set; and in a session of its own, since Ctrl-C in a terminal is meant f
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 OURS: Final = ".releasekit-"
 """How the names of our own files begin."""
+
+TIMEOUT: Final = 600.0
+"""Seconds that an answer may take, of the largest repository: git may wait for a hook, or for a network, for ever."""
 
 _LEADING_ASTRAY: Final = frozenset(
     (
@@ -183,27 +187,38 @@ def ask(directory: Path, *arguments: str) -> str:
         What it prints, without the newlines around it.
 
     Raises:
-        ReleaseKitError: There is no git, or it could not tell (`E.GIT_FAILED`).
+        ReleaseKitError: There is no git, or it could not tell, or not in time (`E.GIT_FAILED`).
     """
     environ = {name: value for name, value in os.environ.items() if name not in _LEADING_ASTRAY}
     try:
-        done = subprocess.run(  # noqa: S603  # fixed arguments, no shell
+        asked = subprocess.Popen(  # noqa: S603  # fixed arguments, no shell
             ["git", "-c", "log.showSignature=false", *arguments],  # noqa: S607  # whichever git the user has
             cwd=directory,
             env=environ | {"GIT_OPTIONAL_LOCKS": "0"},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="surrogateescape",  # as Python has the names of files
             start_new_session=True,
         )
     except FileNotFoundError:
         raise ReleaseKitError(E.GIT_FAILED, "the program git is not on PATH", "install git") from None
-    if done.returncode:
-        said, hint = _explain(directory, done.returncode, done.stderr.strip())
+    with asked:
+        try:
+            printed, complaint = asked.communicate(timeout=TIMEOUT)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # as for other processes of ours
+                os.killpg(asked.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            message = f"git did not answer within {TIMEOUT:g} s about {directory}: {shlex.join(arguments)}"
+            hint = "find out what it waits for (a core.fsmonitor hook, a network?), then run the same command again"
+            raise ReleaseKitError(E.GIT_FAILED, message, hint) from None
+    if asked.returncode:
+        said, hint = _explain(directory, asked.returncode, complaint.strip())
         raise ReleaseKitError(E.GIT_FAILED, f"git could not tell about {directory}: {said}", hint)
-    return done.stdout.strip("\n")
+    return printed.strip("\n")
 
 
 def _explain(directory: Path, status: int, said: str) -> tuple[str, str]:
