@@ -8,7 +8,7 @@ import pytest
 from tests.workspace.trees import BUILD_SYSTEM, MEMBERS, project
 
 from releasekit.errors import E, ReleaseKitError
-from releasekit.workspace import load_workspace
+from releasekit.workspace import discover, load_workspace
 from releasekit.workspace.pyproject import FILENAME
 
 if TYPE_CHECKING:
@@ -136,6 +136,15 @@ def test_a_directory_of_files_that_git_would_take_is_refused(tree: Tree) -> None
 def test_without_git_every_file_counts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     tree.file("packages/b/src/__pycache__/b.pyc")
+    assert "packages/b, which has no pyproject.toml" in tree.refusal().message
+
+
+def test_with_a_git_that_does_not_answer_every_file_counts(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree.file("packages/b/src/__pycache__/b.pyc")
+    git = tree.file("bin/git", "#!/bin/sh\nexec sleep 600\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{git.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(discover, "GIT_TIMEOUT", 0.5)
     assert "packages/b, which has no pyproject.toml" in tree.refusal().message
 
 

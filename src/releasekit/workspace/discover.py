@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from releasekit.workspace.pyproject import Project, PyProject
 
+GIT_TIMEOUT: Final = 600.0
+"""Seconds that git may take to say which files of a directory it would not ignore: it may wait for a hook for ever."""
+
 _MEMBERS: Final = "tool.uv.workspace.members"
 _EXCLUDE: Final = "tool.uv.workspace.exclude"
 
@@ -151,13 +154,15 @@ def _is_no_package(directory: Path) -> bool:
 
 
 def _has_files(directory: Path) -> bool:
-    """Tell whether there is any file that git would not ignore; without git, any file."""
+    """Tell whether there is any file that git would not ignore; without git, or an answer of it, any file."""
     if not any(files for _, _, files in os.walk(directory)):
         return False
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "."]
     try:
-        listing = subprocess.run(command, cwd=directory, capture_output=True, check=False)  # noqa: S603  # fixed
-    except OSError:
+        listing = subprocess.run(  # noqa: S603  # fixed
+            command, cwd=directory, capture_output=True, check=False, timeout=GIT_TIMEOUT
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return True
     return listing.returncode != 0 or bool(listing.stdout)
 
