@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,7 @@ from tests.support import Workspace, digests
 
 from releasekit.cli import demo_workspace
 from releasekit.errors import E
-from releasekit.pipeline.build import DIST_DIRECTORY, Builder
+from releasekit.pipeline.build import DIST_DIRECTORY, Builder, keep_whole
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.python import Python
 from releasekit.pipeline.python.names import Release
@@ -151,6 +153,33 @@ def test_a_cancelled_build_leaves_nothing(workspace: Workspace) -> None:
     asyncio.run(cancel())
 
     assert not any((workspace.root / DIST_DIRECTORY).iterdir())
+
+
+def test_a_build_that_is_cancelled_as_its_files_are_kept_ends_after_that(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = Event(), Event()
+
+    def keep_slowly(fresh: Path, final: Path) -> None:
+        began.set()
+        time.sleep(0.3)
+        keep_whole(fresh, final)
+        ended.set()
+
+    async def cancel() -> None:
+        monkeypatch.setattr("releasekit.pipeline.build.keep_whole", keep_slowly)
+        building = asyncio.create_task(Builder(workspace.root, COMMIT_TIME, Python()).build(core_of(workspace)))
+        await asyncio.to_thread(began.wait, 20)
+        for _ in range(3):
+            building.cancel()
+            await asyncio.sleep(0.01)
+        await asyncio.wait([building])
+        assert building.cancelled()
+        assert ended.is_set()  # or it would go on when the run is no longer ours
+
+    asyncio.run(cancel())
+    assert sorted(path.name for path in kept(workspace).iterdir()) == FILES
+    assert nothing_else_is_left(workspace)
 
 
 def test_a_file_in_the_way_is_an_error_of_storing(workspace: Workspace) -> None:
