@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from threading import Event, Thread
@@ -13,7 +14,8 @@ from releasekit.persistence import refresher
 from releasekit.persistence.refresher import Refresher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 PATIENCE = 30.0  # seconds for a thread to get its turn
 
@@ -55,15 +57,15 @@ def refresh(refreshed: Refreshed) -> Iterator[Refresher]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that refreshers make, none of which takes any time."""
     seen: list[float] = []
-    wait = Event.wait
+    goes_on_after = Refresher._goes_on_after
 
-    def wait_or_note(event: Event, timeout: float | None = None) -> bool:
-        if timeout is None or timeout == PATIENCE:
-            return wait(event, timeout)
-        seen.append(timeout)
-        return event.is_set()
+    def go_on_or_note(refresh: Refresher, seconds: float | None) -> bool:
+        if seconds is None:
+            return goes_on_after(refresh, seconds)
+        seen.append(seconds)
+        return not refresh._closed
 
-    monkeypatch.setattr(Event, "wait", wait_or_note)
+    monkeypatch.setattr(Refresher, "_goes_on_after", go_on_or_note)
     return seen
 
 
@@ -193,26 +195,21 @@ def test_a_thread_that_waits_for_changes_ends_at_close(refresh: Refresher, refre
 def test_closing_as_a_pause_ends_ends_the_thread(
     refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait = Event.wait
     closing = Thread(target=refresh.close, daemon=True)
+    goes_on_after = Refresher._goes_on_after
 
-    def wait_and_be_closed(event: Event, timeout: float | None = None) -> bool:
-        if timeout != refresher.INTERVAL:
-            return wait(event, timeout)
+    def go_on_and_be_closed(refresh: Refresher, seconds: float | None) -> bool:
+        if seconds is None:
+            return goes_on_after(refresh, seconds)
         closing.start()
-        assert wait(event, PATIENCE)
-        time.sleep(0.05)  # until all is set that closing sets
-        return False  # as when the time is over first
+        closing.join(0.05)  # until all is set that closing sets
+        return True  # as when the time is over first
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Event, "wait", wait_and_be_closed)
-        refresh.changed()
-        assert wait(refresh._stopped, PATIENCE)
-        closing.join(2.0)
-        ended = not closing.is_alive()
-    refresh._dirty.set()  # or it would never end
-    assert ended
-    assert refreshed.count == 0
+    monkeypatch.setattr(Refresher, "_goes_on_after", go_on_and_be_closed)
+    refresh.changed()
+    assert refreshed.wait()
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
 
 
 def test_closing_ends_the_thread_whenever_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +224,44 @@ def test_closing_ends_the_thread_whenever_it_comes(monkeypatch: pytest.MonkeyPat
         closing.start()
         closing.join(PATIENCE)
         assert not closing.is_alive(), f"closed after {place * 1e-5:.5f} s"
+
+
+def test_an_interrupt_at_any_moment_of_a_change_lets_it_be_closed(
+    refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresher, "INTERVAL", 0.001)
+    place, has_moment = 0, True
+    while has_moment:
+        refresh = Refresher(refreshed)
+        refresh.changed()
+        assert refreshed.wait()
+        has_moment = interrupted(place, refresh.changed)
+        closing = Thread(target=refresh.close, daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
+        assert not closing.is_alive(), f"interrupted at {place}"
+        place += 1
+    assert place > 2
+
+
+def interrupted(place: int, call: Callable[[], object]) -> bool:
+    """Interrupt a call at one of the moments at which Python lets a signal be handled; tell whether it has as many."""
+    moments = iter(range(1000))
+
+    def interrupt(_frame: FrameType, event: str, _argument: object) -> None:
+        if event in {"call", "c_return"} and next(moments) == place:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    before = sys.getprofile()
+    sys.setprofile(interrupt)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(before)
+    return False
 
 
 def test_a_change_after_the_end_refreshes_nothing(refresh: Refresher, refreshed: Refreshed) -> None:

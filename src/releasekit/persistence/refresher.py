@@ -1,10 +1,16 @@
-"""Doing something again soon after a change, in a thread, without taking more than a small share of the time."""
+"""Doing something again soon after a change, in a thread, without taking more than a small share of the time.
+
+The thread is woken by a queue that one call puts into, and what is in it stays there. An `Event` can be cleared just
+when it was set; and the lock within it stays held for ever if an interrupt such as Ctrl-C, or a fork, comes at the
+wrong moment.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from threading import Event, Thread
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,34 +32,43 @@ class Refresher:
 
     def __init__(self, refresh: Callable[[], object]) -> None:
         self._refresh = refresh
-        self._dirty = Event()
-        self._stopped = Event()
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._dirty = False
+        self._closed = False
+        self._begun = False
         self._thread: Thread | None = None
 
     def changed(self) -> None:
         """Have the function called soon."""
-        if not self._dirty.is_set():
-            self._dirty.set()
-            if not self._thread:
-                # A daemon: who forgets to close a run can end all the same.
-                thread = Thread(target=self._work, name="releasekit-refresh", daemon=True)
-                with contextlib.suppress(RuntimeError):  # the system has no threads left, and it can be done without
-                    thread.start()
-                    self._thread = thread
+        if self._dirty or self._closed:
+            return
+        self._dirty = True
+        self._wakes.put(None)
+        if not self._begun:
+            self._begun = True
+            # A daemon: who forgets to close a run can end all the same.
+            thread = Thread(target=self._work, name="releasekit-refresh", daemon=True)
+            with contextlib.suppress(RuntimeError):  # the system has no threads left, and it can be done without
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
         """Return when the function is not being called; it is not called any more."""
-        self._stopped.set()
-        self._dirty.set()
+        self._closed = True
+        self._wakes.put(None)
         if self._thread:
             self._thread.join()
 
     def _work(self) -> None:
         pause = INTERVAL
-        while self._dirty.wait() and not self._stopped.wait(pause):
-            self._dirty.clear()
-            if self._stopped.is_set():  # just now, and what `close` wakes us by may be cleared
-                return
+        while self._goes_on_after(None) and self._goes_on_after(pause):
+            self._dirty = False
             begun = time.perf_counter()
             self._refresh()
             pause = max(INTERVAL, (time.perf_counter() - begun) / SHARE)
+
+    def _goes_on_after(self, seconds: float | None) -> bool:
+        """Wait for a change, or for so many seconds in which none is told; for the end in both cases."""
+        with contextlib.suppress(Empty):
+            self._wakes.get(timeout=seconds)
+        return not self._closed
