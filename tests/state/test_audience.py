@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Thread
+import os
+import time
+from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -139,6 +141,29 @@ def test_the_lock_lets_its_holder_in_again_and_nobody_else() -> None:
         other.start()
         other.join()
     assert taken == [False]
+
+
+def test_a_process_forked_while_another_thread_had_the_lock_can_take_it() -> None:
+    held = Event()
+
+    def hold() -> None:
+        with LOCK:
+            held.set()
+            time.sleep(0.1)
+
+    holder = Thread(target=hold)
+    holder.start()
+    held.wait()
+    pid = os.fork()
+    if not pid:  # pragma: no cover  # measured in the parent
+        os._exit(0 if LOCK.acquire(timeout=2.0) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    holder.join()
+    taken: list[bool] = []
+    other = Thread(target=lambda: taken.append(LOCK.acquire(blocking=False) and not LOCK.release()))
+    other.start()
+    other.join()
+    assert taken == [True]  # the fork has given it back here too
 
 
 def test_a_transition_is_its_facts_in_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 LOCK: Final = RLock()
 """Held while a package moves and while a run is copied out. Re-entrant, so that a signal handler or a
 listener that looks at the run does not lock itself out."""
+
+# A forked process has only the thread that forked: if another held it just then, nobody would ever give it back.
+os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 
 
 class Transition(NamedTuple):
