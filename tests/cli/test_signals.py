@@ -60,6 +60,31 @@ sys.exit(main())
 """
 """The command line, which gets a signal at the moment it begins to print its result."""
 
+_ON_HANDLING = """
+import os, signal, sys
+from releasekit.cli import main
+
+def then(number, handler):
+    before = set_handler(number, handler)
+    signal.signal = set_handler
+    os.kill(os.getpid(), number)
+    return before
+
+def end(stop, handlers):
+    os.kill(os.getpid(), {number:d})
+    before(stop, handlers)
+
+set_handler = signal.signal
+if {beginning}:
+    signal.signal = then
+else:
+    from releasekit.cli.stop import Stop
+    before, Stop.end = Stop.end, end
+sys.argv = ["releasekit", "explain", "RK-UV-MISSING"]
+sys.exit(main())
+"""
+"""The command line, which gets a signal just as it begins, or ceases, to handle them."""
+
 
 @contextmanager
 def full_pipe() -> Iterator[int]:
@@ -112,6 +137,37 @@ def test_other_commands_end_in_order_too(workspace: Workspace, module: str, numb
 def test_a_signal_before_the_command_is_known_ends_it_too(workspace: Workspace) -> None:
     ended = workspace.python("-c", _ON_IMPORT.format(module="releasekit.cli", number=15, arguments=["--help"]))
     assert ended.returncode == 130, ended.stderr
+
+
+def test_a_signal_as_it_begins_to_handle_them_ends_it_in_order(workspace: Workspace) -> None:
+    ended = workspace.python("-c", _ON_HANDLING.format(beginning=True, number=0))
+
+    assert ended.returncode == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "error: interrupted" in ended.stderr
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_when_all_is_said_changes_nothing(workspace: Workspace, number: int) -> None:
+    ended = workspace.python("-c", _ON_HANDLING.format(beginning=False, number=number))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_signals_that_come_all_at_once_are_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Came(list[int]):
+        def append(self, number: int) -> None:
+            super().append(number)
+            if len(self) < 3:  # before anything is made of it
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    left = threading.Event()
+    monkeypatch.setattr(Stop, "_leave", lambda _stop, heard: os.read(heard, 1) and left.set())
+    stop = Stop(came := Came())
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert left.wait(PATIENCE)
+    assert len(came) == 3
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -104,6 +104,7 @@ def main(came: list[int] | None = None) -> int:
     except KeyboardInterrupt:  # while an error was told
         return INTERRUPTED
     finally:
+        stop.settled = True
         stop.end(dict.fromkeys(handlers, signal.SIG_IGN))
 
 
@@ -149,7 +150,7 @@ def _write_nowhere(stream: TextIO) -> None:
 
 def _run(stop: Stop) -> int:
     try:
-        stop.check()
+        stop.begin()
         code: int | None = releasekit.main(standalone_mode=False, color=_COLOUR, obj=stop)
     except ReleaseKitError as error:
         _complain(str(error))

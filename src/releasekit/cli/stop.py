@@ -62,8 +62,10 @@ class Stop:
         self.code = INTERRUPTED
         """The exit code when it ends without more ado."""
         self.gently: Callable[[], object] | None = None
+        self.settled = False
+        """Whether a signal changes nothing any more. To be assigned: before a call is under way, a signal may come."""
         self._came = [] if came is None else came
-        self._does: Callable[[], object] = self.check
+        self._does: Callable[[], object] = _nothing
         self._alarm: int | None = None
 
     def listen(self) -> Mapping[int, object]:
@@ -77,7 +79,14 @@ class Stop:
         heard, self._alarm = os.pipe()
         # Now, since a signal may come while a lock is held that starting a thread takes.
         threading.Thread(target=self._leave, args=(heard,), daemon=True).start()
-        return {number: signal.signal(number, self._hear) for number in NUMBERS}
+        before = {number: signal.signal(number, self._hear) for number in NUMBERS}
+        self._hurry()  # two may have come already
+        return before
+
+    def begin(self) -> None:
+        """Have signals raise KeyboardInterrupt from now on, as one does that has come."""
+        self._does = self.check
+        self.check()
 
     def end(self, handlers: Mapping[int, object]) -> None:
         """Let others handle the signals from now on."""
@@ -88,8 +97,8 @@ class Stop:
             os.close(alarm)
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come."""
-        if self._came:
+        """Raise KeyboardInterrupt if a signal has come, unless that changes nothing any more."""
+        if self._came and not self.settled:
             raise KeyboardInterrupt
 
     @contextmanager
@@ -137,9 +146,12 @@ class Stop:
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         self._came.append(number)
-        if len(self._came) == 2 and self._alarm is not None:  # noqa: PLR2004  # the second
-            os.write(self._alarm, b"!")
+        self._hurry()
         self._does()
+
+    def _hurry(self) -> None:
+        if len(self._came) >= 2 and self._alarm is not None:  # noqa: PLR2004  # the second, or what came at once with it
+            os.write(self._alarm, b"!")
 
     def _leave(self, heard: int) -> None:
         """Wait for a second signal, and end the process if it has not ended by itself a little later."""
