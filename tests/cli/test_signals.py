@@ -162,7 +162,12 @@ def test_signals_that_come_all_at_once_are_more_than_one(monkeypatch: pytest.Mon
                 os.kill(os.getpid(), signal.SIGTERM)
 
     left = threading.Event()
-    monkeypatch.setattr(Stop, "_leave", lambda _stop, heard: os.read(heard, 1) and left.set())
+
+    def leave(_stop: Stop, heard: int) -> None:
+        if os.read(heard, 1):
+            left.set()
+
+    monkeypatch.setattr(Stop, "_leave", leave)
     stop = Stop(came := Came())
     with stop.listening():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -159,11 +159,11 @@ def test_a_process_forked_while_another_thread_had_the_lock_can_take_it() -> Non
         os._exit(0 if LOCK.acquire(timeout=2.0) else 1)
     assert os.waitpid(pid, 0)[1] == 0
     holder.join()
-    taken: list[bool] = []
-    other = Thread(target=lambda: taken.append(LOCK.acquire(blocking=False) and not LOCK.release()))
+    other = Thread(target=hold, daemon=True)
+    held.clear()
     other.start()
+    assert held.wait(2.0)  # the fork has given it back here too
     other.join()
-    assert taken == [True]  # the fork has given it back here too
 
 
 def test_a_transition_is_its_facts_in_order() -> None:

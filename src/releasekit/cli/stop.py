@@ -79,7 +79,7 @@ class Stop:
         heard, self._alarm = os.pipe()
         # Now, since a signal may come while a lock is held that starting a thread takes.
         threading.Thread(target=self._leave, args=(heard,), daemon=True).start()
-        before = {number: signal.signal(number, self._hear) for number in NUMBERS}
+        before: dict[int, object] = {number: signal.signal(number, self._hear) for number in NUMBERS}
         self._hurry()  # two may have come already
         return before
 
