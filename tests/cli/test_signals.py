@@ -292,6 +292,17 @@ def test_called_by_another_program_a_release_leaves_it_its_own_handlers(workspac
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
+def test_a_system_without_threads_left_is_no_reason_not_to_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    came: list[int] = []
+    with Stop(came).listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert came == [signal.SIGTERM]
+
+
 def test_in_another_thread_no_signal_is_handled() -> None:
     listened: list[object] = []
     thread = threading.Thread(target=lambda: listened.append(Stop().listen()))

@@ -78,7 +78,8 @@ class Stop:
             return {}
         heard, self._alarm = os.pipe()
         # Now, since a signal may come while a lock is held that starting a thread takes.
-        threading.Thread(target=self._leave, args=(heard,), daemon=True).start()
+        with suppress(RuntimeError):  # the system has no threads left: then a second signal only asks again
+            threading.Thread(target=self._leave, args=(heard,), daemon=True).start()
         before: dict[int, object] = {number: signal.signal(number, self._hear) for number in NUMBERS}
         self._hurry()  # two may have come already
         return before
