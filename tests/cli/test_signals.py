@@ -197,8 +197,9 @@ def test_a_signal_while_the_result_is_printed_changes_nothing(
 
 
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("more", [1, 2])
 def test_a_second_signal_ends_it_though_nobody_reads_what_it_says(
-    small: Workspace, faulty: FaultyIndex, number: int
+    small: Workspace, faulty: FaultyIndex, number: int, more: int
 ) -> None:
     faulty.faults = [Fault(Kind.HANG, On.PAGE)] * 9
     with full_pipe() as pipe, running(small, *PUBLISH, "--log-level", "debug", stdout=pipe, stderr=pipe) as child:
@@ -207,7 +208,9 @@ def test_a_second_signal_ends_it_though_nobody_reads_what_it_says(
         with pytest.raises(AssertionError):  # it waits to say so
             wait_until_ended(child, 1)
         began = time.monotonic()
-        child.send_signal(number)
+        for _ in range(more):
+            child.send_signal(number)
+            time.sleep(0.1)
         wait_until_ended(child, PATIENCE)
 
     assert child.returncode == 130

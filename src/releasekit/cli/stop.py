@@ -12,6 +12,7 @@ import shlex
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -156,7 +157,7 @@ class Stop:
 
     def _leave(self, heard: int) -> None:
         """Wait for a second signal, and end the process if it has not ended by itself a little later."""
-        if os.read(heard, 1) and not select.select([heard], [], [], LEAVE)[0]:
+        if os.read(heard, 1) and not _closes(heard, LEAVE):
             try:
                 saying = threading.Thread(target=self._say_so, daemon=True)
                 saying.start()
@@ -172,6 +173,15 @@ class Stop:
             text = f"{shown}left at once\n{resume_command()}\n"
             with suppress(OSError, ValueError):
                 os.write(sys.stderr.fileno(), text.encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
+
+
+def _closes(pipe: int, seconds: float) -> bool:
+    """Tell whether the other end of a pipe is closed within so many seconds, whatever comes through it meanwhile."""
+    deadline = time.monotonic() + seconds
+    while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        if not os.read(pipe, 1):
+            return True
+    return False
 
 
 def _nothing() -> None:
