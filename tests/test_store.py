@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from structlog.testing import capture_logs
@@ -332,6 +333,13 @@ def test_closing_twice_does_nothing(store: RunStore, flushes: Flushes) -> None:
     for _ in range(3):
         store.close()
     assert flushes.count == 1
+
+
+@pytest.mark.parametrize("part", ["_refresher", "_writer", "_shared"])
+def test_an_interrupt_while_it_is_closed_gives_the_lock_back(store: RunStore, path: Path, part: str) -> None:
+    with patch.object(getattr(store, part), "close", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        store.close()
+    RunStore.open(path).close()
 
 
 def test_after_close_nothing_can_be_committed(store: RunStore, flushes: Flushes) -> None:

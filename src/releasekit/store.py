@@ -149,15 +149,12 @@ class RunStore:
             if self._closed:
                 return
             self._closed = True
-            try:
+            with contextlib.ExitStack() as at_last:  # each of them, whatever another one raises; the lock is the last
+                at_last.callback(self._lock.release)
+                at_last.callback(self._shared.close)
+                at_last.callback(self._writer.close)
                 self._refresher.close()
                 self._refresh()
-            finally:
-                try:
-                    self._writer.close()
-                finally:
-                    self._shared.close()
-                    self._lock.release()
 
     def declared(self, package: PackageState) -> None:
         """Record a package that joined the run; called by the run."""
