@@ -236,6 +236,11 @@ def test_a_lock_file_that_is_missing_says_nothing(tmp_path: Path) -> None:
     assert holder(tmp_path / "missing") == "it does not say which process it is"
 
 
+def test_a_lock_file_that_is_a_pipe_says_nothing_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / LOCK_FILENAME)
+    assert holder(tmp_path / LOCK_FILENAME) == "it does not say which process it is"
+
+
 def test_a_lock_file_says_which_process_and_where(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_bytes(b'{"pid": 5, "host": "builder", "more": 1}')

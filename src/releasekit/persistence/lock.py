@@ -12,6 +12,7 @@ from typing import Final, Self
 import msgspec
 
 from releasekit.errors import E, ReleaseKitError
+from releasekit.persistence.journal import open_regular
 
 LOCK_FILENAME: Final = ".releasekit-state.lock"
 
@@ -19,6 +20,7 @@ _PATIENCE: Final = 0.05
 """Seconds that the lock is tried for: who asks `is_held` has it for an instant."""
 
 _POLL: Final = 0.01  # seconds
+_TOLD: Final = 1 << 12  # bytes, and more than stand in a lock file
 
 
 class RunLock:
@@ -97,7 +99,8 @@ def is_held(path: Path) -> bool | None:
 def holder(path: Path) -> str:
     """Say who holds a lock file, as far as it tells."""
     try:
-        known = msgspec.json.decode(path.read_bytes(), type=dict[str, int | str])
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+            known = msgspec.json.decode(file.read(_TOLD), type=dict[str, int | str])
         return f"process {known['pid']} on {known['host']}"
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, KeyError):
         return "it does not say which process it is"
