@@ -12,6 +12,7 @@ import pytest
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus, Trigger
 from releasekit.state import PackageState
+from releasekit.state import audience as audience_module
 from releasekit.state.audience import LOCK, Audience, Transition
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     Seen: TypeAlias = "list[tuple[str, str, object, bool]]"
 
+PATIENCE = 30.0  # seconds for a thread to get its turn
 PACKAGE = PackageState("core")
 MOVED = Transition("core", Trigger.SKIP, PackageStatus.PENDING, PackageStatus.SKIPPED, {"reason": "private"})
 
@@ -143,7 +145,8 @@ def test_the_lock_lets_its_holder_in_again_and_nobody_else() -> None:
     assert taken == [False]
 
 
-def test_a_process_forked_while_another_thread_had_the_lock_can_take_it() -> None:
+def test_a_process_forked_while_another_thread_had_the_lock_can_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience_module, "_FORK_PATIENCE", PATIENCE)
     held = Event()
 
     def hold() -> None:
@@ -156,14 +159,36 @@ def test_a_process_forked_while_another_thread_had_the_lock_can_take_it() -> Non
     held.wait()
     pid = os.fork()
     if not pid:  # pragma: no cover  # measured in the parent
-        os._exit(0 if LOCK.acquire(timeout=2.0) else 1)
+        os._exit(0 if LOCK.acquire(timeout=PATIENCE) else 1)
     assert os.waitpid(pid, 0)[1] == 0
     holder.join()
     other = Thread(target=hold, daemon=True)
     held.clear()
     other.start()
-    assert held.wait(2.0)  # the fork has given it back here too
+    assert held.wait(PATIENCE)  # the fork has given it back here too
     other.join()
+
+
+def test_a_fork_does_not_wait_long_for_a_listener_that_may_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience_module, "_FORK_PATIENCE", 0.05)
+    held, forked = Event(), Event()
+    waited: list[bool] = []
+
+    def listen() -> None:
+        with LOCK:
+            held.set()
+            waited.append(forked.wait(PATIENCE))
+
+    listener = Thread(target=listen)
+    listener.start()
+    held.wait()
+    pid = os.fork()
+    if not pid:  # pragma: no cover  # measured in the parent
+        os._exit(0)
+    forked.set()
+    assert os.waitpid(pid, 0)[1] == 0
+    listener.join()
+    assert waited == [True]
 
 
 def test_a_transition_is_its_facts_in_order() -> None:

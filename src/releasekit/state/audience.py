@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -18,8 +19,21 @@ LOCK: Final = RLock()
 """Held while a package moves and while a run is copied out. Re-entrant, so that a signal handler or a
 listener that looks at the run does not lock itself out."""
 
-# A forked process has only the thread that forked: if another held it just then, nobody would ever give it back.
-os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
+_FORK_PATIENCE: Final = 1.0  # seconds
+
+
+def _before_fork() -> None:
+    LOCK.acquire(timeout=_FORK_PATIENCE)
+
+
+def _after_fork() -> None:
+    with suppress(RuntimeError):  # it was not to be had
+        LOCK.release()
+
+
+# A forked process has only the thread that forked: if another held it just then, nobody would ever give it back. Not
+# waited for longer: who has it may be a listener, which waits for what the forking thread holds.
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 class Transition(NamedTuple):
