@@ -9,7 +9,8 @@ import shutil
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from releasekit.errors import E, ReleaseKitError
+from releasekit.errors import E, ReleaseKitError, code_of
+from releasekit.lifecycle import FINAL
 from releasekit.logging import get_logger
 from releasekit.pipeline import process
 from releasekit.workspace.placeholders import fill
@@ -76,16 +77,18 @@ def require_programs(packages: Mapping[str, Package], run: RunState) -> None:
 
     Args:
         packages: Those of the workspace.
-        run: What is done of it, and what is not.
+        run: What is done of it, and what is not: also what failed, if a resume tries it again.
 
     Raises:
         ReleaseKitError: One is not on PATH (`E.CONFIG_INVALID`).
     """
-    for name in run.unfinished_packages():
+    for name, known in sorted(run.packages.items()):
+        if known.status in FINAL or code_of(known.error) is E.INDEX_CONFLICT:  # no resume tries that again
+            continue
         package = packages[name]
-        for step in ("publish", "verify") if run[name].artifacts else ("build", "publish", "verify"):
+        for step in ("publish", "verify") if known.artifacts else ("build", "publish", "verify"):
             program = next(iter(getattr(package.settings.commands, step)), "")
-            if program and not {os.sep, "{"} & {*program} and not shutil.which(program):
+            if program and not {os.sep, *"{}"} & {*program} and not shutil.which(program):
                 message = f"the {step} command of {name!r} can't begin: {program} is not on PATH"
                 raise ReleaseKitError(E.CONFIG_INVALID, message, put_on_path(package, step))
 
@@ -109,7 +112,11 @@ def printed(error: process.CommandError) -> str:
 
 
 def to_mend(what: str, error: process.CommandError) -> str:
-    """Say what to do about a build that failed; a full disk is not the fault of what was built."""
-    if any(os.strerror(number) in error.output for number in (errno.ENOSPC, errno.EDQUOT)):
+    """Say what to do about a build that failed; a full disk is not the fault of what was built.
+
+    Which it is, is told by what was printed, in whatever case: Node.js and Go write these errors small.
+    """
+    output = error.output.casefold()
+    if any(os.strerror(number).casefold() in output for number in (errno.ENOSPC, errno.EDQUOT)):
         return "make room on the disk, then run the same command again"
     return f"mend {what}; if that takes a new commit, start over with `releasekit publish --fresh`"

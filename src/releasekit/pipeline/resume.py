@@ -67,8 +67,8 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
             if goes_on(store.state, plan, path):
                 remove_leftovers(path.parent)
                 wheels.refuse_others(store.state, path.parent)
+                require(store.state)
                 resumed = _resume(store)
-                require(resumed.state)
                 await asyncio.to_thread(wheels.keep, resumed.state, path.parent, anew=False)
                 return resumed
         except BaseException:
