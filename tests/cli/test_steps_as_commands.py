@@ -144,6 +144,25 @@ def test_a_command_that_fails_says_what_it_printed_and_what_to_do(crates: Worksp
     assert crates.statuses() == {"base": "failed", "top": "pending"}
 
 
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "cp: error writing 'a': No space left on device",
+        "npm error ENOSPC: no space left on device, write",
+        "write /a: disk quota exceeded",
+    ],
+)
+def test_a_build_that_fails_for_want_of_room_says_to_make_some_however_it_is_written(
+    crates: Workspace, printed: str
+) -> None:
+    (crates.root / "build.sh").write_text(f'echo "{printed}"; exit 1\n')
+    crates.commit()
+
+    ended = crates.releasekit(*PUBLISH)
+
+    assert "hint: make room on the disk" in ended.stdout
+
+
 @pytest.mark.parametrize("step", ["build", "publish", "verify"])
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_a_program_that_is_missing_is_missed_before_anything_is_built(
