@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -82,13 +83,14 @@ def require_programs(packages: Mapping[str, Package], run: RunState) -> None:
     Raises:
         ReleaseKitError: One is not on PATH (`E.CONFIG_INVALID`).
     """
+    which = cache(shutil.which)  # many packages have the same ones
     for name, known in sorted(run.packages.items()):
         if known.status in FINAL or code_of(known.error) is E.INDEX_CONFLICT:  # no resume tries that again
             continue
         package = packages[name]
         for step in ("publish", "verify") if known.artifacts else ("build", "publish", "verify"):
             program = next(iter(getattr(package.settings.commands, step)), "")
-            if program and not {os.sep, *"{}"} & {*program} and not shutil.which(program):
+            if program and not {os.sep, *"{}"} & {*program} and not which(program):
                 message = f"the {step} command of {name!r} can't begin: {program} is not on PATH"
                 raise ReleaseKitError(E.CONFIG_INVALID, message, put_on_path(package, step))
 
