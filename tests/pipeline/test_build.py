@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 FILES = ["aurora_core-1.4.0-py3-none-any.whl", "aurora_core-1.4.0.tar.gz"]
 COMMIT_TIME = 1_700_000_000
+PATIENCE = 60.0  # seconds for a build, or for a thread to get its turn
 
 
 def core_of(workspace: Workspace) -> Package:
@@ -158,24 +158,24 @@ def test_a_cancelled_build_leaves_nothing(workspace: Workspace) -> None:
 def test_a_build_that_is_cancelled_as_its_files_are_kept_ends_after_that(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began, ended = Event(), Event()
+    began, go_on = Event(), Event()
 
     def keep_slowly(fresh: Path, final: Path) -> None:
         began.set()
-        time.sleep(0.3)
+        assert go_on.wait(PATIENCE)
         keep_whole(fresh, final)
-        ended.set()
 
     async def cancel() -> None:
         monkeypatch.setattr("releasekit.pipeline.build.keep_whole", keep_slowly)
         building = asyncio.create_task(Builder(workspace.root, COMMIT_TIME, Python()).build(core_of(workspace)))
-        await asyncio.to_thread(began.wait, 20)
+        assert await asyncio.to_thread(began.wait, PATIENCE)
         for _ in range(3):
             building.cancel()
             await asyncio.sleep(0.01)
+        assert not building.done()  # or they would be kept when the run is no longer ours
+        go_on.set()
         await asyncio.wait([building])
         assert building.cancelled()
-        assert ended.is_set()  # or it would go on when the run is no longer ours
 
     asyncio.run(cancel())
     assert sorted(path.name for path in kept(workspace).iterdir()) == FILES

@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from contextlib import nullcontext
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from releasekit.workspace import Package
 
 
+PATIENCE = 60.0  # seconds for a thread to get its turn
 LINUX, MAC = "cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-macosx_11_0_arm64"
 
 
@@ -383,6 +385,35 @@ def test_no_run_begins_before_it_has_what_it_is_given(bench: Bench, monkeypatch:
     assert not there_is_a_run(bench.path), "so nothing can go on without them, and they bind nobody"
     bench.open(given=False).close()
     assert bench.kept == {}
+
+
+def test_a_resume_that_is_cancelled_holds_the_lock_for_as_long_as_files_are_copied(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on, keep = Event(), Event(), Wheels.keep
+
+    def keep_slowly(wheels: Wheels, run: RunState, root: Path, *, anew: bool) -> None:
+        began.set()
+        assert go_on.wait(PATIENCE)
+        keep(wheels, run, root, anew=anew)
+
+    async def cancel() -> None:
+        opening = asyncio.create_task(open_run(bench.path, bench.plan(), MemoryIndex(), wheels=bench.wheels()))
+        assert await asyncio.to_thread(began.wait, PATIENCE)
+        opening.cancel()
+        await asyncio.sleep(0.01)
+        with pytest.raises(ReleaseKitError) as caught:
+            RunStore.open(bench.path)
+        assert caught.value.code is E.STATE_LOCKED
+        go_on.set()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+
+    bench.open(given=False).close()
+    monkeypatch.setattr(Wheels, "keep", keep_slowly)
+    asyncio.run(cancel())
+    assert bench.kept == digests(bench.directory)
+    RunStore.open(bench.path).close()
 
 
 def killed(*_: object) -> None:

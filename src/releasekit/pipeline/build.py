@@ -13,7 +13,7 @@ import asyncio
 import os
 import shutil
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from releasekit.errors import E
 from releasekit.persistence import atomic
@@ -22,6 +22,7 @@ from releasekit.pipeline.directory_index import sha256
 from releasekit.pipeline.ecosystem import Build
 from releasekit.pipeline.outcome import StepError
 from releasekit.pipeline.scratch import new_scratch
+from releasekit.pipeline.threads import to_its_end
 from releasekit.state.beside import DIST_DIRECTORY, directory_name
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from releasekit.pipeline.environments import Environments
     from releasekit.pipeline.together import Together
     from releasekit.workspace import Package
-
-T = TypeVar("T")
 
 __all__ = ["DIST_DIRECTORY", "Builder", "digests_in", "keep_whole"]
 
@@ -108,12 +107,12 @@ class Builder:
         try:
             made = await self._together.take(package.name) if self._together else ()
             if not made:
-                given = await _to_its_end(_begin, fresh, self.given(package.name))
+                given = await to_its_end(_begin, fresh, self.given(package.name))
                 epoch, timeout = self.source_date_epoch, package.settings.build_timeout
                 build = Build(package, self.root, fresh, given, self.directory, epoch, timeout)
                 if given or not (self._environments and await self._environments.build(build)):
                     await self.ecosystem.build(build)
-            return await _to_its_end(self._keep, package, made, fresh, check)
+            return await to_its_end(self._keep, package, made, fresh, check)
         except OSError as error:
             message = f"what was built of {package.name!r} could not be stored: {error}"
             hint = "mend the disk (space? permissions?) and run the same command again"
@@ -136,18 +135,6 @@ class Builder:
             check(built)
         keep_whole(fresh, self.directory(package.name))
         return Built(built, version)
-
-
-async def _to_its_end(change: Callable[..., T], *arguments: object) -> T:
-    """Change files in a thread, to the end of that: also if cancelled, since a run may be another's after that."""
-    changing = asyncio.ensure_future(asyncio.to_thread(change, *arguments))
-    try:
-        return await asyncio.shield(changing)
-    finally:
-        while not changing.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([changing])
-        changing.exception()  # has been told, unless it was cancelled: then nobody asks
 
 
 def given_directory(root: Path, package: str) -> Path:

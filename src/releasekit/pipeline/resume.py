@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from functools import partial
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from releasekit.pipeline.patience import START_BUDGET, in_turns
 from releasekit.pipeline.scratch import remove_leftovers
 from releasekit.pipeline.sent import bring_back, remember
 from releasekit.pipeline.steps import ask
+from releasekit.pipeline.threads import to_its_end
 from releasekit.pipeline.wheels import Wheels
 from releasekit.state import STATE_FILENAME, RunState, no_run, there_is_a_run
 from releasekit.store import RunStore
@@ -69,7 +69,7 @@ async def open_run(  # noqa: PLR0913  # its options, by keyword
                 wheels.refuse_others(store.state, path.parent)
                 require(store.state)
                 resumed = _resume(store)
-                await asyncio.to_thread(wheels.keep, resumed.state, path.parent, anew=False)
+                await to_its_end(wheels.keep, resumed.state, path.parent, anew=False)
                 return resumed
         except BaseException:
             store.close()

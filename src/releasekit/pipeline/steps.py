@@ -15,6 +15,7 @@ from releasekit.pipeline.learned import is_taken, refuse_local, settle
 from releasekit.pipeline.outcome import PERHAPS, ConflictError, NotShownError, StepError, TransientError
 from releasekit.pipeline.patience import START_BUDGET, Patience, within
 from releasekit.pipeline.reconcile import Decision, decide, refuse_fewer, refuse_others, to_send
+from releasekit.pipeline.threads import to_its_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -113,7 +114,7 @@ class IndexSteps:
         package = replace(package, version=built.version)
         shown = await self._patiently(package, partial(self._shown, package, built.artifacts))
         given = await self.builder.given_files(package.name)
-        return await asyncio.to_thread(settle, package, built, shown, self.index, self.earlier, given=given)
+        return await to_its_end(settle, package, built, shown, self.index, self.earlier, given=given)
 
     def _was_sent(self, package: Package) -> bool:
         """Tell whether this run may have sent a package, or an earlier one its version."""
