@@ -207,14 +207,12 @@ def test_a_second_signal_ends_it_though_nobody_reads_what_it_says(
         child.send_signal(number)
         with pytest.raises(AssertionError):  # it waits to say so
             wait_until_ended(child, 1)
-        began = time.monotonic()
         for _ in range(more):
             child.send_signal(number)
             time.sleep(0.1)
         wait_until_ended(child, PATIENCE)
 
     assert child.returncode == 130
-    assert time.monotonic() - began < 10
 
 
 def wait_until_ended(child: subprocess.Popen[Any], seconds: float) -> None:

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,13 +59,22 @@ def test_a_git_that_waits_for_a_hook_is_given_up_with_all_that_it_has_started(
     hook.write_text(f"#!/bin/sh\necho $$ > {shlex.quote(str(tmp_path))}/pid\nexec sleep 600\n")
     hook.chmod(0o755)
     ask_git(workspace.root, "config", "core.fsmonitor", str(hook))
-    monkeypatch.setattr(git, "TIMEOUT", 1.0)
+    pid, communicate = tmp_path / "pid", subprocess.Popen.communicate
 
-    with pytest.raises(ReleaseKitError, match="did not answer within 1 s") as caught:
+    def wait_until_it_waits(git: subprocess.Popen[str], *, timeout: float) -> tuple[str, str]:
+        assert timeout > 60
+        deadline = time.monotonic() + 60
+        while not (pid.exists() and pid.read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return communicate(git, timeout=0.1)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", wait_until_it_waits)
+    with pytest.raises(ReleaseKitError, match="did not answer within 600 s") as caught:
         git.ask(workspace.root, "status", "--porcelain")
 
     assert caught.value.code is E.GIT_FAILED
-    assert dies(int((tmp_path / "pid").read_text()))
+    assert dies(int(pid.read_text()))
 
 
 def test_without_the_program_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
