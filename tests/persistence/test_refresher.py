@@ -195,21 +195,24 @@ def test_a_thread_that_waits_for_changes_ends_at_close(refresh: Refresher, refre
 def test_closing_as_a_pause_ends_ends_the_thread(
     refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closing = Thread(target=refresh.close, daemon=True)
+    closing, paused = Thread(target=refresh.close, daemon=True), Event()
     goes_on_after = Refresher._goes_on_after
 
     def go_on_and_be_closed(refresh: Refresher, seconds: float | None) -> bool:
         if seconds is None:
             return goes_on_after(refresh, seconds)
         closing.start()
-        closing.join(0.05)  # until all is set that closing sets
+        paused.set()
+        while not refresh._closed:
+            time.sleep(0.001)
         return True  # as when the time is over first
 
     monkeypatch.setattr(Refresher, "_goes_on_after", go_on_and_be_closed)
     refresh.changed()
-    assert refreshed.wait()
+    assert paused.wait(PATIENCE)
     closing.join(PATIENCE)
     assert not closing.is_alive()
+    assert refreshed.count == 0
 
 
 def test_closing_ends_the_thread_whenever_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +245,32 @@ def test_an_interrupt_at_any_moment_of_a_change_lets_it_be_closed(
         assert not closing.is_alive(), f"interrupted at {place}"
         place += 1
     assert place > 2
+
+
+def test_an_interrupt_as_the_thread_begins_lets_nothing_be_refreshed_after_the_end(
+    refresh: Refresher, refreshed: Refreshed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Thread.start
+
+    def start_and_be_interrupted(thread: Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    refreshed.go_on.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", start_and_be_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            refresh.changed()
+    assert refreshed.wait()
+    closing = Thread(target=refresh.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()  # for as long as the function is being called
+    refreshed.go_on.set()
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
+    (thread,) = refreshed.threads
+    thread.join(PATIENCE)  # or it might be seen by another test
 
 
 def interrupted(place: int, call: Callable[[], object]) -> bool:

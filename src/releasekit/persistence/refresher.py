@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Refresher:
         self._closed = False
         self._begun = False
         self._thread: Thread | None = None
+        self._at_it = Lock()  # rather than by the thread alone: an interrupt as it began may have kept it from us
 
     def changed(self) -> None:
         """Have the function called soon."""
@@ -56,6 +57,8 @@ class Refresher:
         """Return when the function is not being called; it is not called any more."""
         self._closed = True
         self._wakes.put(None)
+        with self._at_it:
+            pass
         if self._thread:
             self._thread.join()
 
@@ -64,7 +67,9 @@ class Refresher:
         while self._goes_on_after(None) and self._goes_on_after(pause):
             self._dirty = False
             begun = time.perf_counter()
-            self._refresh()
+            with self._at_it:
+                if not self._closed:
+                    self._refresh()
             pause = max(INTERVAL, (time.perf_counter() - begun) / SHARE)
 
     def _goes_on_after(self, seconds: float | None) -> bool:
