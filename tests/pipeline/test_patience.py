@@ -126,14 +126,14 @@ def test_what_an_index_said_last_is_told_when_it_then_hangs() -> None:
 
 def test_the_deadline_of_a_question_begins_when_it_is_asked() -> None:
     """Else an index that answers every page, but slowly, could not be asked for many packages at all."""
-    number = 3 * AT_A_TIME
+    number = 21 * AT_A_TIME  # which together take longer than the deadline, and each far less
 
     async def question(place: int) -> int:
         async def answer() -> int:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
             return place
 
-        return await within(0.5, answer, "local")
+        return await within(2.0, answer, "local")
 
     assert asyncio.run(in_turns(partial(question, place) for place in range(number))) == list(range(number))
 

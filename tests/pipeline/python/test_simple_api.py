@@ -39,7 +39,7 @@ def test_questions_that_are_given_up_at_any_moment_do_not_use_up_the_connections
     async def ask() -> None:
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             url = "http://{}:{}/simple/".format(*server.sockets[0].getsockname())
-            async with aclosing(SimpleApi("local", url, timeout=5)) as api:
+            async with aclosing(SimpleApi("local", url, timeout=HANG)) as api:
                 for _ in range(2 * CONNECTIONS):
                     await give_up(api)
                 await asyncio.gather(*(api.files("core") for _ in range(2 * CONNECTIONS)))
