@@ -23,12 +23,13 @@ from tests.support import holding
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
 from releasekit.persistence import atomic, refresher
-from releasekit.persistence.lock import LOCK_FILENAME
+from releasekit.persistence.lock import LOCK_FILENAME, RunLock
 from releasekit.state import STATE_FILENAME, RunState
 from releasekit.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 BUILDING = PackageStatus.BUILDING
 
@@ -340,6 +341,41 @@ def test_an_interrupt_while_it_is_closed_gives_the_lock_back(store: RunStore, pa
     with patch.object(getattr(store, part), "close", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         store.close()
     RunStore.open(path).close()
+
+
+def test_an_interrupt_at_any_moment_of_closing_gives_the_lock_back_or_lets_it_be_closed_again(tmp_path: Path) -> None:
+    place, has_moment = 0, True
+    while has_moment:
+        directory = tmp_path / str(place)
+        directory.mkdir()
+        store = RunStore.create(directory / STATE_FILENAME, a_run())
+        has_moment = closed_and_interrupted(store, place)
+        store.close()
+        RunStore.open(store.path).close()
+        place += 1
+    assert place > 20
+
+
+def closed_and_interrupted(store: RunStore, place: int) -> bool:
+    """Interrupt closing at one of its moments before the lock is released; tell whether it has as many."""
+    moments = iter(range(10_000))
+
+    def interrupt(frame: FrameType, event: str, _argument: object) -> None:
+        if frame.f_code is RunLock.release.__code__:
+            sys.setprofile(None)
+        elif event in {"call", "c_return"} and next(moments) == place:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    before = sys.getprofile()
+    sys.setprofile(interrupt)
+    try:
+        store.close()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(before)
+    return False
 
 
 def test_after_close_nothing_can_be_committed(store: RunStore, flushes: Flushes) -> None:

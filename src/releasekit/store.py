@@ -149,12 +149,17 @@ class RunStore:
             if self._closed:
                 return
             self._closed = True
-            with contextlib.ExitStack() as at_last:  # each of them, whatever another one raises; the lock is the last
-                at_last.callback(self._lock.release)
-                at_last.callback(self._shared.close)
-                at_last.callback(self._writer.close)
+            try:  # each of them, whatever another one raises or an interrupt hits; the lock is the last
                 self._refresher.close()
                 self._refresh()
+            finally:
+                try:
+                    self._writer.close()
+                finally:
+                    try:
+                        self._shared.close()
+                    finally:
+                        self._lock.release()
 
     def declared(self, package: PackageState) -> None:
         """Record a package that joined the run; called by the run."""
