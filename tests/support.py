@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from releasekit.state.audience import Audience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
 
     from releasekit.state import Transition
 
@@ -149,3 +151,33 @@ def told(*listeners: Callable[[Transition], None]) -> Audience:
     audience = Audience()
     audience.listeners += listeners
     return audience
+
+
+def interrupted(place: int, call: Callable[[], object], before: Callable[..., object] | None = None) -> bool:
+    """Interrupt a call at one of the moments at which Python lets a signal be handled; tell whether it has as many.
+
+    Args:
+        place: Which of them.
+        call: What is called.
+        before: A function that it calls, and from which on there are no more.
+    """
+    moments = iter(range(10_000))
+
+    def interrupt(frame: FrameType, event: str, _argument: object) -> None:
+        if before and frame.f_code is before.__code__:
+            sys.setprofile(None)
+        elif event in {"call", "c_return"} and next(moments) == place:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    profile = sys.getprofile()
+    gc.disable()  # Python ignores what is raised while it clears up, and that might be anybody's
+    sys.setprofile(interrupt)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(profile)
+        gc.enable()
+    return False

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import pytest
 from structlog.testing import capture_logs
-from tests.support import holding
+from tests.support import holding, interrupted
 
 from releasekit.errors import E, ReleaseKitError
 from releasekit.lifecycle import PackageStatus
@@ -29,7 +29,6 @@ from releasekit.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
 BUILDING = PackageStatus.BUILDING
 
@@ -349,33 +348,11 @@ def test_an_interrupt_at_any_moment_of_closing_gives_the_lock_back_or_lets_it_be
         directory = tmp_path / str(place)
         directory.mkdir()
         store = RunStore.create(directory / STATE_FILENAME, a_run())
-        has_moment = closed_and_interrupted(store, place)
+        has_moment = interrupted(place, store.close, before=RunLock.release)
         store.close()
         RunStore.open(store.path).close()
         place += 1
     assert place > 20
-
-
-def closed_and_interrupted(store: RunStore, place: int) -> bool:
-    """Interrupt closing at one of its moments before the lock is released; tell whether it has as many."""
-    moments = iter(range(10_000))
-
-    def interrupt(frame: FrameType, event: str, _argument: object) -> None:
-        if frame.f_code is RunLock.release.__code__:
-            sys.setprofile(None)
-        elif event in {"call", "c_return"} and next(moments) == place:
-            sys.setprofile(None)
-            raise KeyboardInterrupt
-
-    before = sys.getprofile()
-    sys.setprofile(interrupt)
-    try:
-        store.close()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.setprofile(before)
-    return False
 
 
 def test_after_close_nothing_can_be_committed(store: RunStore, flushes: Flushes) -> None:

@@ -72,6 +72,12 @@ def crates(tmp_path: Path) -> Workspace:
     return Workspace(root)
 
 
+def linked(program: Path, to: str) -> Path:
+    program.parent.mkdir()
+    program.symlink_to(to)
+    return program
+
+
 def sent(workspace: Workspace) -> list[str]:
     return (workspace.root / ".sent").read_text().split()
 
@@ -184,9 +190,7 @@ def test_a_program_that_is_missing_is_missed_before_anything_is_built(
 def test_a_program_that_is_missing_later_keeps_a_run_from_going_on(crates: Workspace, tmp_path: Path) -> None:
     crates.edit("pyproject.toml", 'publish = ["sh"', 'publish = ["send-a-crate"')
     crates.commit()
-    program = tmp_path / "bin" / "send-a-crate"
-    program.parent.mkdir()
-    program.symlink_to("/bin/false")
+    program = linked(tmp_path / "bin" / "send-a-crate", "/bin/false")
     path = f"{program.parent}:{os.environ['PATH']}"
     there = crates.releasekit(*PUBLISH, environ={"PATH": path})
     assert "the publish command of 'base' ended with status 1" in there.stderr
@@ -207,9 +211,7 @@ def test_a_program_that_is_missing_later_keeps_a_run_from_going_on(crates: Works
 def test_a_program_that_built_is_not_missed_once_all_is_built(crates: Workspace, tmp_path: Path) -> None:
     crates.edit("pyproject.toml", 'build = ["sh"', 'build = ["build-a-crate"')
     crates.commit()
-    program = tmp_path / "bin" / "build-a-crate"
-    program.parent.mkdir()
-    program.symlink_to("/bin/sh")
+    program = linked(tmp_path / "bin" / "build-a-crate", "/bin/sh")
     path = os.environ["PATH"]
     crates.edit("publish.sh", "shift", "exit 75")
     crates.commit()

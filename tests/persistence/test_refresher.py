@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support import interrupted
 
 from releasekit.persistence import refresher
 from releasekit.persistence.refresher import Refresher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
+    from collections.abc import Iterator
 
 PATIENCE = 30.0  # seconds for a thread to get its turn
 
@@ -271,26 +270,6 @@ def test_an_interrupt_as_the_thread_begins_lets_nothing_be_refreshed_after_the_e
     assert not closing.is_alive()
     (thread,) = refreshed.threads
     thread.join(PATIENCE)  # or it might be seen by another test
-
-
-def interrupted(place: int, call: Callable[[], object]) -> bool:
-    """Interrupt a call at one of the moments at which Python lets a signal be handled; tell whether it has as many."""
-    moments = iter(range(1000))
-
-    def interrupt(_frame: FrameType, event: str, _argument: object) -> None:
-        if event in {"call", "c_return"} and next(moments) == place:
-            sys.setprofile(None)
-            raise KeyboardInterrupt
-
-    before = sys.getprofile()
-    sys.setprofile(interrupt)
-    try:
-        call()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.setprofile(before)
-    return False
 
 
 def test_a_change_after_the_end_refreshes_nothing(refresh: Refresher, refreshed: Refreshed) -> None:
